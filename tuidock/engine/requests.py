@@ -1,0 +1,82 @@
+"""What the user wants, as values: the same from the command line, a form of the TUI and, later, the API."""
+
+from __future__ import annotations
+
+from tuidock.oci.value import Value
+
+
+class RunRequest(Value):
+    """`create` and `run`.  Fields are docker's flags; empty means "as the image says" or docker's default."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    """Replaces the image's CMD."""
+    name: str = ""
+    entrypoint: tuple[str, ...] | None = None
+    """None keeps the image's; () clears it, and its CMD goes with it."""
+    env: tuple[str, ...] = ()
+    """NAME=VALUE in order, env-files already read and NAME alone already resolved by the front end."""
+    workdir: str = ""
+    user: str = ""
+    hostname: str = ""
+    interactive: bool = False
+    tty: bool = False
+    attach: tuple[str, ...] = ()
+    """Of stdin, stdout, stderr; () with detach."""
+    detach: bool = False
+    remove: bool = False
+    volumes: tuple[str, ...] = ()
+    """-v as written: /inside, NAME:/inside[:options], /outside:/inside[:options]."""
+    tmpfs: tuple[str, ...] = ()
+    """/inside[:options]"""
+    read_only: bool = False
+    network: str = "none"
+    """none, host or container:NAME.  Bridges come with published ports."""
+    memory: int = 0
+    """bytes; 0 is no limit"""
+    memory_swap: int = 0
+    """bytes of memory and swap together; -1 unlimited, 0 twice the memory"""
+    cpus: float = 0.0
+    pids_limit: int = 0
+    """0 and -1 are no limit"""
+    init: bool = False
+    labels: tuple[str, ...] = ()
+    """KEY=VALUE, in order"""
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    """seconds; None is 10, negative waits for ever"""
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    privileged: bool = False
+    security_opt: tuple[str, ...] = ()
+    """no-new-privileges[=true|false], seccomp=unconfined|FILE, systempaths=unconfined"""
+    shm_size: int = 64 << 20
+    """bytes"""
+
+
+class ExecRequest(Value):
+    """`exec`."""
+
+    container: str
+    command: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    workdir: str = ""
+    user: str = ""
+    interactive: bool = False
+    tty: bool = False
+    detach: bool = False
+    privileged: bool = False
+    rows: int = 0
+    """of the terminal, set before the command starts; 0 for none"""
+    columns: int = 0
+
+
+class LogRequest(Value):
+    """`logs`.  Times are ns since the epoch; 0 means unbounded."""
+
+    container: str
+    follow: bool = False
+    tail: int = -1
+    """how many last lines; -1 all"""
+    since: int = 0
+    until: int = 0

@@ -1,0 +1,1 @@
+"""Images: find and name them, bring them in and out, unpack their layers."""

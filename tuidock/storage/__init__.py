@@ -1,0 +1,1 @@
+"""State on disk: paths, the database, the blob store, unpacked layers, locks."""

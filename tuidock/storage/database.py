@@ -1,0 +1,208 @@
+"""The one SQLite database: names, images, containers, volumes, events.
+
+Bytes and trees reach the disk first and the transaction comes last, so nothing has a name before it is there.  Writers
+`BEGIN IMMEDIATE` and do no other I/O inside; readers never write.  Each thread has a connection of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+
+from _thread import _local
+
+from tuidock.errors import TuidockError
+from tuidock.oci.jsontext import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from tuidock.storage.paths import Roots
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE images (
+    id         TEXT PRIMARY KEY,      -- digest of the config blob: docker's IMAGE ID
+    manifest   TEXT NOT NULL,         -- digest of the manifest blob
+    config     TEXT NOT NULL,         -- the config blob's JSON
+    chain_ids  TEXT NOT NULL,         -- JSON list, lowest layer first
+    size       INTEGER NOT NULL,      -- bytes of all unpacked layers
+    created    TEXT NOT NULL,         -- RFC 3339, from the config; may be empty
+    loaded_at  INTEGER NOT NULL       -- ns since the epoch
+) STRICT;
+CREATE TABLE tags (
+    reference  TEXT PRIMARY KEY,      -- in full: docker.io/library/busybox:latest
+    image      TEXT NOT NULL REFERENCES images(id),
+    tagged_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tags_by_image ON tags(image);
+CREATE TABLE layers (
+    chain_id   TEXT PRIMARY KEY,
+    diff_id    TEXT NOT NULL,         -- digest of the uncompressed tar
+    parent     TEXT NOT NULL,         -- chain id of the layer below, empty for the lowest
+    blob       TEXT NOT NULL,         -- digest of the bytes as they came
+    link       TEXT NOT NULL UNIQUE,  -- short name under l/
+    size       INTEGER NOT NULL       -- bytes of the unpacked tree
+) STRICT;
+CREATE TABLE containers (
+    id          TEXT PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    image       TEXT NOT NULL,        -- image id
+    image_name  TEXT NOT NULL,        -- as the user wrote it
+    chain_ids   TEXT NOT NULL,        -- the stack it stands on, lowest first
+    request     TEXT NOT NULL,        -- the RunRequest as JSON
+    config      TEXT NOT NULL,        -- docker's Config, HostConfig and Mounts as JSON, for inspect
+    created_at  INTEGER NOT NULL,     -- ns since the epoch, here and below; 0 for never
+    status      TEXT NOT NULL,        -- created, starting, running, exited, removing
+    pid         INTEGER NOT NULL DEFAULT 0,
+    monitor_pid INTEGER NOT NULL DEFAULT 0,
+    start_time  INTEGER NOT NULL DEFAULT 0,   -- of pid 1, field 22 of /proc/PID/stat
+    boot_id     TEXT NOT NULL DEFAULT '',
+    started_at  INTEGER NOT NULL DEFAULT 0,
+    finished_at INTEGER NOT NULL DEFAULT 0,
+    exit_code   INTEGER NOT NULL DEFAULT 0,
+    oom_killed  INTEGER NOT NULL DEFAULT 0,
+    error       TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX containers_by_image ON containers(image);
+CREATE TABLE volumes (
+    name        TEXT PRIMARY KEY,
+    anonymous   INTEGER NOT NULL,
+    owner       TEXT NOT NULL,        -- id of the container it was made for, if anonymous
+    labels      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE mounts (                 -- which container uses which volume
+    container   TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    volume      TEXT NOT NULL REFERENCES volumes(name),
+    destination TEXT NOT NULL,
+    PRIMARY KEY (container, destination)
+) STRICT;
+CREATE INDEX mounts_by_volume ON mounts(volume);
+CREATE TABLE events (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    time        INTEGER NOT NULL,     -- ns since the epoch
+    type        TEXT NOT NULL,        -- container, image, volume
+    action      TEXT NOT NULL,        -- create, start, die, destroy, tag, untag, load, import, ...
+    actor       TEXT NOT NULL,        -- id or name
+    attributes  TEXT NOT NULL         -- JSON object of strings
+) STRICT;
+"""
+EVENTS_KEPT = 10_000
+
+
+class Database:
+    """The database of one data root."""
+
+    def __init__(self, roots: Roots) -> None:
+        self.roots = roots
+        self._thread = _local()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection; the schema is made or checked when it opens."""
+        try:
+            return self._thread.connection  # type: ignore[no-any-return]
+        except AttributeError:
+            pass
+        try:
+            connection = self._open()
+        except sqlite3.Error as error:
+            raise TuidockError(
+                f"the database {self.roots.database} cannot be used: {error}",
+                "is the disk full, or was the file damaged? what it names is kept in the folders beside it",
+            ) from error
+        self._thread.connection = connection
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.roots.database, timeout=30, isolation_level=None)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been faster
+            if version == 0:
+                for statement in SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                version = SCHEMA_VERSION
+            connection.execute("COMMIT")
+        if version != SCHEMA_VERSION:
+            connection.close()
+            raise TuidockError(
+                f"{self.roots.database} has schema version {version}, this tuidock knows {SCHEMA_VERSION}",
+                "use the tuidock that wrote it, or another --root",
+            )
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One write transaction: all of it or nothing.  The bell is rung after the commit if it told an event."""
+        connection = self.connection
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection)
+        try:
+            yield transaction
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        try:
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if transaction.told:
+            self.ring()
+
+    def ring(self) -> None:
+        """Wake who waits for events: the bell's times change."""
+        try:
+            os.utime(self.roots.bell)
+        except FileNotFoundError:
+            self.roots.make()
+
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """A reading query's rows."""
+        return self.connection.execute(query, values).fetchall()
+
+    def row(self, query: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+        """A reading query's first row, or None."""
+        return self.connection.execute(query, values).fetchone()  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = self._thread.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.close()
+
+
+class Transaction:
+    """What may be done inside `Database.transaction`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.told = False
+
+    def execute(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        return self.connection.execute(query, values)
+
+    def row(self, query: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+        return self.connection.execute(query, values).fetchone()  # type: ignore[no-any-return]
+
+    def tell(self, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> None:
+        """Write an event down.  kind: container, image or volume; the rest as docker's events name them."""
+        cursor = self.connection.execute(
+            "INSERT INTO events (time, type, action, actor, attributes) VALUES (?, ?, ?, ?, ?)",
+            (time.time_ns(), kind, action, actor, dumps(dict(attributes))),
+        )
+        if cursor.lastrowid and cursor.lastrowid % 1000 == 0:
+            self.connection.execute("DELETE FROM events WHERE seq <= ?", (cursor.lastrowid - EVENTS_KEPT,))
+        self.told = True
