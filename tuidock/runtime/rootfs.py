@@ -1,0 +1,106 @@
+"""From config.json to the list of steps that furnish the root, and the change of root itself."""
+
+from __future__ import annotations
+
+import os
+
+from tuidock.errors import RuntimeFailure
+from tuidock.runtime import syscalls as sys
+from tuidock.runtime.mounts import Bind, CopyUp, Device, FileSystem, Link, Mask, ReadOnly, Step, Sysctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+DEVICES = (
+    Device("/dev/null", "c", 1, 3), Device("/dev/zero", "c", 1, 5), Device("/dev/full", "c", 1, 7),
+    Device("/dev/random", "c", 1, 8), Device("/dev/urandom", "c", 1, 9), Device("/dev/tty", "c", 5, 0),
+)  # fmt: skip
+"""runtime-spec, config-linux.md, "Default Devices"; /dev/console and /dev/ptmx are made from the container's devpts."""
+
+LINKS = (
+    Link("/dev/ptmx", "pts/ptmx"), Link("/dev/fd", "/proc/self/fd"), Link("/dev/stdin", "/proc/self/fd/0"),
+    Link("/dev/stdout", "/proc/self/fd/1"), Link("/dev/stderr", "/proc/self/fd/2"), Link("/dev/core", "/proc/kcore"),
+)  # fmt: skip
+"""runtime-spec, runtime-linux.md, "Dev symbolic links"."""
+
+COPY_UP = "tuidock.copy-up"
+"""A mount's annotation among its options: the image's content at this place is to fill the empty source first."""
+
+
+def plan(config: Mapping[str, Any], controllers: Mapping[str, str]) -> list[Step]:
+    """What will be done to the root, in order.  Pure.
+
+    config: an OCI config.json.  controllers: what a mount of type `cgroup` stands for on this machine: folder name below
+    the mount's destination to the mount options of a v1 hierarchy; empty on pure v2, where it is the one cgroup2.
+    """
+    linux = config.get("linux", {})
+    steps: list[Step] = []
+    for mount in config.get("mounts", ()):
+        steps += _mount(mount, controllers)
+    steps += DEVICES
+    for device in linux.get("devices", ()):
+        steps.append(
+            Device(
+                device["path"], device["type"], device.get("major", 0), device.get("minor", 0),
+                device.get("fileMode", 0o666), device.get("uid", 0), device.get("gid", 0),
+            )
+        )  # fmt: skip
+    steps += LINKS
+    steps += [Sysctl(key, value) for key, value in linux.get("sysctl", {}).items()]
+    steps += [ReadOnly(path) for path in linux.get("readonlyPaths", ())]
+    steps += [Mask(path) for path in linux.get("maskedPaths", ())]
+    return steps
+
+
+def _mount(mount: Mapping[str, Any], controllers: Mapping[str, str]) -> list[Step]:
+    target, kind, options = mount["destination"], mount.get("type", ""), tuple(mount.get("options", ()))
+    source = mount.get("source", "")
+    if kind == "cgroup":
+        return _cgroup(target, options, controllers)
+    if kind == "bind" or "bind" in options or "rbind" in options:
+        steps: list[Step] = []
+        if COPY_UP in options:
+            steps.append(CopyUp(target, source))
+            options = tuple(word for word in options if word != COPY_UP)
+        return [*steps, Bind(source, target, options)]
+    return [FileSystem(kind, target, source or kind, options)]
+
+
+def _cgroup(target: str, options: Sequence[str], controllers: Mapping[str, str]) -> list[Step]:
+    if not controllers:
+        return [FileSystem("cgroup2", target, "cgroup", tuple(options))]
+    words = tuple(options)
+    steps: list[Step] = [FileSystem("tmpfs", target, "tmpfs", ("nosuid", "noexec", "nodev", "mode=755"))]
+    for folder, own in controllers.items():
+        if folder == "unified":
+            steps.append(FileSystem("cgroup2", f"{target}/{folder}", "cgroup", words))
+        else:
+            steps.append(FileSystem("cgroup", f"{target}/{folder}", "cgroup", (*words, *own.split(","))))
+        steps += [Link(f"{target}/{part}", folder) for part in own.split(",") if "," in own]
+    if "ro" in words:
+        steps.append(ReadOnly(target))
+    return steps
+
+
+def pivot(rootfs: str) -> None:
+    """Make `rootfs`, a mount point, the root of this mount namespace, and let go of the old one.
+
+    pivot_root(2), "pivot_root(".", ".")": no folder for the old root is needed.
+    """
+    try:
+        os.chdir(rootfs)
+        sys.pivot_root(".", ".")
+        sys.mount("", ".", "", sys.MS_SLAVE | sys.MS_REC)
+        sys.umount2(".", sys.MNT_DETACH)
+        os.chdir("/")
+    except OSError as error:
+        raise RuntimeFailure(f"cannot change the root to {rootfs}: {error.strerror}") from error
+
+
+def make_read_only() -> None:
+    """Remount the root of this mount namespace read-only; what is mounted on it stays as it is."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    sys.mount_setattr(root, sys.MOUNT_ATTR_RDONLY)
+    os.close(root)
