@@ -97,7 +97,7 @@ class Overlay(Value):
         try:
             try:
                 for layer in self.lower:
-                    sys.fsconfig(context, sys.FSCONFIG_SET_STRING, "lowerdir+", layer)
+                    sys.fsconfig(context, sys.FSCONFIG_SET_STRING, "lowerdir+", os.path.realpath(layer))
             except OSError:
                 if layer == self.lower[0]:
                     return False
@@ -311,6 +311,22 @@ class ReadOnly(Step):
             sys.mount_setattr(tree, sys.MOUNT_ATTR_RDONLY, recursive=True)
             sys.move_mount(tree, place, self.target)
             os.close(tree)
+        finally:
+            os.close(place)
+
+
+class Seal(Step):
+    """A mount that was written to while the root was made, and is read-only from now on."""
+
+    target: str
+
+    def describe(self) -> str:
+        return f"seal {self.target}"
+
+    def apply(self, root: int) -> None:
+        place = sys.openat2(root, self.target, os.O_PATH, sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_SYMLINKS)
+        try:
+            sys.mount_setattr(place, sys.MOUNT_ATTR_RDONLY)
         finally:
             os.close(place)
 

@@ -6,7 +6,7 @@ import os
 
 from tuidock.errors import RuntimeFailure
 from tuidock.runtime import syscalls as sys
-from tuidock.runtime.mounts import Bind, CopyUp, Device, FileSystem, Link, Mask, ReadOnly, Step, Sysctl
+from tuidock.runtime.mounts import Bind, CopyUp, Device, FileSystem, Link, Mask, ReadOnly, Seal, Step, Sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _cgroup(target: str, options: Sequence[str], controllers: Mapping[str, str])
             steps.append(FileSystem("cgroup", f"{target}/{folder}", "cgroup", (*words, *own.split(","))))
         steps += [Link(f"{target}/{part}", folder) for part in own.split(",") if "," in own]
     if "ro" in words:
-        steps.append(ReadOnly(target))
+        steps.append(Seal(target))
     return steps
 
 

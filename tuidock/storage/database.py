@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
-
 from _thread import _local
+from contextlib import contextmanager
 
 from tuidock.errors import TuidockError
 from tuidock.oci.jsontext import dumps

@@ -21,6 +21,8 @@ class Lock:
         self.path = path
         self.mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         self.descriptor = -1
+        self.spent = False
+        """Set it when the subject is gone: the file goes with the lock."""
 
     def __enter__(self) -> Lock:
         self.take()
@@ -44,10 +46,10 @@ class Lock:
                 return True
             os.close(descriptor)  # the holder removed the file while we waited: ours is nobody's lock any more
 
-    def release(self, *, remove: bool = False) -> None:
-        """Give it back; `remove` when the subject is gone and nobody will ask for its lock again."""
+    def release(self) -> None:
+        """Give it back."""
         if self.descriptor >= 0:
-            if remove:
+            if self.spent:
                 os.unlink(self.path)
             os.close(self.descriptor)
             self.descriptor = -1

@@ -1,0 +1,654 @@
+"""Containers: made, started, ended, removed.  What is seen of them is in `views`, what docker's inspect says in `inspect`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+
+from tuidock.engine import config as configs
+from tuidock.engine import files, names, reconcile, spec, volumes
+from tuidock.engine.requests import ExecRequest, RunRequest
+from tuidock.errors import Conflict, InUse, NameTaken, NotRunning, RuntimeFailure, TuidockError, UsageError
+from tuidock.image.store import Store
+from tuidock.oci.jsontext import dumps
+from tuidock.runtime import bundle, cgroups, identity, lifecycle, seccomp, signals
+from tuidock.runtime.cgroups import limits
+from tuidock.storage import overlay
+from tuidock.storage.layers import Layers
+from tuidock.storage.locks import Lock
+from tuidock.storage.remove import remove_tree
+from tuidock.volume import Mount, collect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from tuidock.engine import Engine
+    from tuidock.engine.explain import Call
+    from tuidock.engine.reconcile import Container
+    from tuidock.engine.requests import LogRequest
+    from tuidock.engine.views import Namespace, Stack
+    from tuidock.runtime.attach import Session
+    from tuidock.runtime.log import LogLine
+
+GRACE = 10.0
+"""Seconds from the stop signal to SIGKILL where nobody said otherwise (docker stop)."""
+
+
+class Containers:
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.database = engine.database
+        self.roots = engine.roots
+        self.layers = Layers(engine.database, engine.roots)
+
+    # making
+
+    def create(self, request: RunRequest) -> str:
+        """Make a container from an image, not started.  Returns its id, 64 hexadecimal digits.
+
+        Raises NoSuchImage, NameTaken, UsageError for what contradicts itself; nothing is left then.
+        """
+        with Lock(f"{self.roots.locks}/store", shared=True):
+            image = Store(self.database, self.roots).find(request.image)
+            container_id = os.urandom(32).hex()
+            config = configs.configure(image.config.get("config") or {}, request, container_id)
+            self._check(request, config)
+            mounts = [self._place(mount) for mount in collect(request.volumes, request.tmpfs, config["Volumes"])]
+            paths = self.roots.container(container_id)
+            written = files.files(config["Hostname"], host_network=request.network == "host")
+            try:
+                overlay.make(paths, self.layers, image.chain_ids, written)
+                for mount in mounts:
+                    self._make_source(mount)
+                name = self._insert(container_id, request, config, image.id, image.chain_ids, mounts)
+            except BaseException:
+                remove_tree(paths.data)
+                for mount in mounts:
+                    if mount.anonymous:
+                        remove_tree(os.path.dirname(mount.source))
+                raise
+            del name
+        return container_id
+
+    def _check(self, request: RunRequest, config: Mapping[str, Any]) -> None:
+        """What can be found wrong before anything is made."""
+        if request.name and not valid_name(request.name):
+            raise UsageError(
+                f"Invalid container name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+                "choose another --name",
+            )
+        kind, _, other = request.network.partition(":")
+        if kind == "container":
+            reconcile.find(self.database, other)
+            if request.hostname:
+                raise UsageError("conflicting options: hostname and the network mode", "-h goes with a network of its own")
+        elif request.network not in ("none", "host"):
+            raise UsageError(
+                f"network {request.network} is not there yet",
+                "--net none (the default for now), host or container:NAME",
+            )
+        signals.number(config["StopSignal"])
+        identity.capabilities(request.cap_add, request.cap_drop, privileged=request.privileged)
+        self._resources(request)
+        for word in request.security_opt:
+            check_security(word)
+
+    def _place(self, mount: Mount) -> Mount:
+        """A volume's directory and, for an anonymous one, its name."""
+        if mount.kind != "volume":
+            return mount
+        name = mount.name or os.urandom(32).hex()
+        return mount.replace(name=name, source=self.roots.volume(name))
+
+    def _make_source(self, mount: Mount) -> None:
+        """A volume's folder; a directory of the host that is not there, as docker's -v does (not --mount)."""
+        if mount.kind == "volume":
+            volumes.make_folder(self.roots, mount.name)
+        elif mount.kind == "bind" and not os.path.lexists(mount.source):
+            os.makedirs(mount.source, 0o755)
+
+    def _insert(
+        self, container_id: str, request: RunRequest, config: dict[str, Any], image_id: str, chain_ids: tuple[str, ...],
+        mounts: builtins.list[Mount],
+    ) -> str:  # fmt: skip
+        kept = {"Config": config, "Mounts": [mount.as_dict() for mount in mounts]}
+        for attempt in range(100):
+            name = request.name or names.suggest(attempt)
+            try:
+                with self.database.transaction() as transaction:
+                    transaction.execute(
+                        "INSERT INTO containers (id, name, image, image_name, chain_ids, request, config, created_at, status)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'created')",
+                        (
+                            container_id, name, image_id, request.image, dumps(list(chain_ids)), dumps(request.as_dict()),
+                            dumps(kept), time.time_ns(),
+                        ),
+                    )  # fmt: skip
+                    for mount in mounts:
+                        if mount.kind == "volume":
+                            owner = container_id if mount.anonymous else ""
+                            volumes.insert(transaction, mount.name, anonymous=mount.anonymous, owner=owner, labels={})
+                            transaction.execute(
+                                "INSERT INTO mounts (container, volume, destination) VALUES (?, ?, ?)",
+                                (container_id, mount.name, mount.destination),
+                            )
+                    told = {"image": request.image, "name": name, **config["Labels"]}
+                    transaction.tell("container", "create", container_id, told)
+                return name
+            except sqlite3.IntegrityError:
+                holder = self.database.row("SELECT id FROM containers WHERE name = ?", (name,))
+                if holder is None:
+                    raise
+                if request.name:
+                    raise NameTaken(name, holder[0][:12]) from None
+        raise Conflict("no free name was found in 100 attempts", "give one with --name")
+
+    # starting
+
+    def start(
+        self, name: str, *, session: bool = False, cleanup_here: bool = False, size: tuple[int, int] = (0, 0)
+    ) -> Session | None:
+        """Start a container that is made or has ended.
+
+        session: attach from the first byte on and return that session.  cleanup_here: the caller promises to call
+        `finish` with it; if it dies before, the monitor sees to it.  size: rows and columns of the terminal.
+        Raises CommandNotFound (127), CommandNotExecutable (126), RuntimeFailure; the container is `created` then.
+        """
+        container = reconcile.find(self.database, name)
+        with self._lock(container.id) as lock:
+            container = self._settled(container.id)
+            if container.status == "running":
+                if session:
+                    return lifecycle.attached(self.roots.container(container.id).socket)
+                return None
+            try:
+                started, state = self._start(container, session=session, cleanup_here=cleanup_here, size=size)
+            except BaseException as error:
+                self._failed(container, lock, error)
+                raise
+            container = container.replace(
+                status="running", pid=state["pid"], start_time=state["start_time"], boot_id=state["boot_id"],
+                monitor_pid=state["monitor"], started_at=state["started_at"],
+            )  # fmt: skip
+            with self.database.transaction() as transaction:
+                reconcile.set_running(transaction, container)
+                transaction.tell("container", "start", container.id, reconcile.attributes(container))
+        if session:
+            return started
+        started.close()
+        return None
+
+    def _start(
+        self, container: Container, *, session: bool, cleanup_here: bool, size: tuple[int, int]
+    ) -> tuple[Session, dict[str, Any]]:
+        request = run_request(container.request)
+        paths = self.roots.container(container.id)
+        os.makedirs(paths.rootfs, 0o700, exist_ok=True)
+        for path in (paths.exit, paths.state):
+            if os.path.exists(path):
+                os.unlink(path)
+        network, etc, joined = self._network(request, paths.init + "/etc")
+        capabilities = identity.capabilities(request.cap_add, request.cap_drop, privileged=request.privileged)
+        configuration = spec.spec(
+            container.config["Config"], request, self._mounts(container),
+            rootfs=paths.rootfs, etc=etc, capabilities=capabilities, resources=self._resources(request), network=network,
+            devices=host_devices() if request.privileged else (), thermal=thermal_paths(), size=size,
+        )  # fmt: skip
+        bundle.write_json(paths.config, configuration)
+        interactive = request.interactive
+        asked = lifecycle.StartRequest(
+            bundle=paths.data,
+            rootfs=overlay.stack(self.roots, self.layers, paths, container.chain_ids),
+            cgroup=f"{self.roots.cgroup}/{container.id}",
+            controllers=cgroups.hierarchy().controllers,
+            log=paths.log, socket=paths.socket, state=paths.state, exit=paths.exit, trace=paths.start,
+            cleanup=[
+                *lifecycle.interpreter_command("tuidock.engine.cleanup", "sys.argv[2:]"),
+                self.roots.data, self.roots.run, container.id,
+            ],
+            seccomp=self._filter(request, capabilities),
+            stdin=interactive, stdin_once=interactive and session and bool(container.config["Config"]["StdinOnce"]),
+            init=request.init, attach=session, cleans=cleanup_here, remove=request.remove,
+            stop_signal=signals.number(container.config["Config"]["StopSignal"]),
+        )  # fmt: skip
+        with self.database.transaction() as transaction:
+            transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
+        try:
+            return lifecycle.start(asked, paths.monitor_log, joined)
+        finally:
+            for descriptor in joined.values():
+                os.close(descriptor)
+
+    def _failed(self, container: Container, lock: Lock, error: BaseException) -> None:
+        """It never ran: say so, and leave nothing but the container itself, nor that with --rm."""
+        message = error.message if isinstance(error, TuidockError) else str(error)
+        status = error.exit_status if isinstance(error, TuidockError) else 128
+        with self.database.transaction() as transaction:
+            transaction.execute(
+                "UPDATE containers SET status = 'created', error = ?, exit_code = ? WHERE id = ?",
+                (message, status, container.id),
+            )
+            transaction.tell("container", "die", container.id, {**reconcile.attributes(container), "exitCode": str(status)})
+        remove_tree(self.roots.container(container.id).run)
+        if container.removes_itself:
+            self._remove(container, lock, volumes=True)
+
+    def _network(self, request: RunRequest, etc: str) -> tuple[str, str, dict[str, int]]:
+        """What spec calls network, the folder of the three files, and the namespace to join, held open."""
+        kind, _, other = request.network.partition(":")
+        if kind != "container":
+            return "host" if kind == "host" else "", etc, {}
+        target = self._settled(reconcile.find(self.database, other).id)
+        pidfd = bundle.open_pidfd(target.pid, target.start_time) if target.running else -1
+        if pidfd < 0:
+            raise NotRunning(other, target.status)
+        path = f"/proc/{target.pid}/ns/net"
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if not reconcile.alive(target):  # else the pid may have become another's before the open
+                os.close(descriptor)
+                raise NotRunning(other)
+        finally:
+            os.close(pidfd)
+        return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}
+
+    def _resources(self, request: RunRequest) -> dict[str, Any]:
+        return limits.resources(
+            memory=request.memory, memory_swap=request.memory_swap, cpus=request.cpus, pids_limit=request.pids_limit,
+            privileged=request.privileged,
+        )  # fmt: skip
+
+    def _filter(self, request: RunRequest, capabilities: builtins.list[str]) -> str:
+        """The path of the compiled seccomp filter; empty for none."""
+        if request.privileged:
+            return ""
+        chosen = [word.partition("=")[2] for word in request.security_opt if word.startswith("seccomp=")]
+        if chosen and chosen[-1] == "unconfined":
+            return ""
+        return seccomp.cached(chosen[-1] if chosen else "", capabilities, self.roots.seccomp)
+
+    @staticmethod
+    def _mounts(container: Container) -> builtins.list[Mount]:
+        return [Mount(**mount) for mount in container.config["Mounts"]]
+
+    # ending
+
+    def finish(self, name: str, session: Session | None = None) -> int:
+        """The container's process has ended: write that down, and remove what --rm says.  Returns its exit status.
+
+        For who promised it at the start (`session` then hears that it is done), and for the clean-up command.
+        """
+        with self._lock(name) as lock:
+            container = self._settled(name)
+            for _ in range(500):  # the monitor's last words are on their way to the disk
+                if not reconcile.ended(container, self.roots) and container.status == "running":
+                    time.sleep(0.01)
+                    container = self._settled(name)
+            if container.status == "exited":
+                remove_tree(self.roots.container(container.id).run)
+                if container.removes_itself:
+                    self._remove(container, lock, volumes=True)
+        if session is not None:
+            session.cleaned()
+            session.close()
+        return container.exit_code
+
+    def stop(self, name: str, *, timeout: float | None = None, signal: str = "") -> int:
+        """Ask a container to end, and end it if it does not.
+
+        timeout: seconds from the stop signal to SIGKILL; None: as the container says, else 10; 0 kills at once, a
+        negative number waits for ever (as docker).  signal: instead of the container's stop signal.
+        Returns the exit status, 0 to 255, 128 + N if signal N ended it; of a container that had ended before, the old one.
+        """
+        container = self.get(name)
+        if not container.running:
+            return container.exit_code
+        config = container.config["Config"]
+        if timeout is None:
+            timeout = float(config.get("StopTimeout", GRACE))
+        number = signals.number(signal or config["StopSignal"])
+        lifecycle.kill(container.pid, container.start_time, number)
+        if not self._wait_end(container, None if timeout < 0 else timeout):
+            lifecycle.kill(container.pid, container.start_time, 9)
+            if not self._wait_end(container, GRACE):
+                raise RuntimeFailure(f"container {name} did not end within {GRACE:.0f} s of SIGKILL", "dmesg may say why")
+        status = self._end_of(container)
+        self._tell(container, "stop")
+        return status
+
+    def kill(self, name: str, signal: str = "KILL") -> None:
+        """Send its pid 1 a signal.  Raises NotRunning."""
+        container = self.get(name)
+        number = signals.number(signal)
+        if not container.running or not lifecycle.kill(container.pid, container.start_time, number):
+            raise NotRunning(name, container.status)
+        self._tell(container, "kill", signal=str(number))
+        if number == 9:
+            self._wait_end(container, GRACE)
+            self._end_of(container)
+
+    def restart(self, name: str, timeout: float | None = None) -> None:
+        """Stop, then start; one that does not run is started."""
+        container = self.get(name)
+        self.stop(container.id, timeout=timeout)
+        self.start(container.id)
+        self._tell(container, "restart")
+
+    def wait(self, name: str) -> int:
+        """Wait until it has ended.  Returns its exit status; of one that does not run the last one, at once."""
+        container = self.get(name)
+        if container.running:
+            self._wait_end(container, None)
+        return self._end_of(container)
+
+    def _wait_end(self, container: Container, seconds: float | None) -> bool:
+        """Wait for the end of pid 1 and for its monitor to have written it down; False if the time is over first."""
+        import select
+
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for pid, started in ((container.pid, container.start_time), (container.monitor_pid, 0)):
+            descriptor = bundle.open_pidfd(pid, started or bundle.start_time(pid))
+            if descriptor < 0:
+                continue
+            try:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic()) + (0 if started else 5)
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                if not started and os.path.exists(self.roots.container(container.id).exit):
+                    continue
+                if not poll.poll(None if left is None else left * 1000):
+                    return False
+            finally:
+                os.close(descriptor)
+        return True
+
+    def _end_of(self, container: Container) -> int:
+        """Its exit status after its end, which is written down by now; the container may be gone already (--rm)."""
+        try:
+            with self._lock(container.id):
+                return self._settled(container.id).exit_code
+        except TuidockError:
+            end = bundle.read_json(self.roots.container(container.id).exit)
+            return int(end["status"]) if end else reconcile.LOST
+
+    def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> str:
+        """Remove a container.  force: kill it first.  volumes: its anonymous volumes, too.  Returns its id.
+
+        Raises InUse for one that runs.
+        """
+        container = self.get(name)
+        if container.running and not force:
+            raise InUse(
+                f"cannot remove container {name}: container is running",
+                f"stop it first (`tuidock stop {name}`), or `tuidock rm -f {name}`",
+            )
+        if container.running:
+            lifecycle.kill(container.pid, container.start_time, 9)
+            self._wait_end(container, GRACE)
+        with self._lock(container.id) as lock:
+            try:
+                container = self._settled(container.id)
+            except TuidockError:
+                return container.id  # its own --rm was faster
+            if container.running:
+                raise InUse(f"container {name} did not end", "dmesg may say why")
+            self._remove(container, lock, volumes=volumes or container.removes_itself)
+        return container.id
+
+    def _remove(self, container: Container, lock: Lock, *, volumes: bool) -> None:
+        """The folders first, under a status that says so; the row last, and `lock`, the container's, with it."""
+        with self.database.transaction() as transaction:
+            transaction.execute("UPDATE containers SET status = 'removing' WHERE id = ?", (container.id,))
+            anonymous = [
+                row[0]
+                for row in transaction.execute(
+                    "SELECT volume FROM mounts JOIN volumes ON volumes.name = volume WHERE container = ? AND anonymous",
+                    (container.id,),
+                )
+            ]
+        paths = self.roots.container(container.id)
+        remove_tree(paths.run)
+        remove_tree(paths.data)
+        with self.database.transaction() as transaction:
+            transaction.execute("DELETE FROM containers WHERE id = ?", (container.id,))
+            gone = []
+            for volume in anonymous if volumes else ():
+                if not transaction.row("SELECT 1 FROM mounts WHERE volume = ?", (volume,)):
+                    transaction.execute("DELETE FROM volumes WHERE name = ?", (volume,))
+                    transaction.tell("volume", "destroy", volume, {"driver": "local"})
+                    gone.append(volume)
+            transaction.tell("container", "destroy", container.id, reconcile.attributes(container))
+        for volume in gone:
+            remove_tree(os.path.dirname(self.roots.volume(volume)))
+        lock.spent = True
+
+    # working with one that runs
+
+    def exec(self, request: ExecRequest) -> Session | None:
+        """A further process in a running container.  None with `detach`.
+
+        Raises NotRunning, CommandNotFound (127), CommandNotExecutable (126).
+        """
+        container = self.get(request.container)
+        if not container.running:
+            raise NotRunning(request.container, container.status)
+        asked = run_request(container.request)
+        config = container.config["Config"]
+        privileged = request.privileged or asked.privileged
+        capabilities = identity.capabilities(asked.cap_add, asked.cap_drop, privileged=privileged)
+        process = spec.process(
+            configs.environment(config["Env"], request.env), request.command, user=request.user or config["User"],
+            workdir=request.workdir or config["WorkingDir"], terminal=request.tty, capabilities=capabilities,
+            security=asked.security_opt, size=(request.rows, request.columns), hostname=config["Hostname"],
+        )  # fmt: skip
+        program = "" if privileged else self._filter(asked, capabilities)
+        self._tell(container, f"exec_create: {' '.join(request.command)}")
+        try:
+            session = lifecycle.exec_(
+                self.roots.container(container.id).socket, process, seccomp=program, stdin=request.interactive,
+                detach=request.detach,
+            )  # fmt: skip
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NotRunning(request.container, "without its monitor") from error
+        self._tell(container, f"exec_start: {' '.join(request.command)}")
+        if request.detach:
+            session.close()
+            return None
+        return session
+
+    def attach(self, name: str) -> Session:
+        """The streams of its pid 1, from now on.  Raises NotRunning."""
+        container = self.get(name)
+        if not container.running:
+            raise NotRunning(name, container.status)
+        try:
+            return lifecycle.attached(self.roots.container(container.id).socket)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NotRunning(name, "without its monitor") from error
+
+    def rename(self, name: str, new: str) -> None:
+        """Raises NameTaken, UsageError."""
+        container = self.get(name)
+        if not valid_name(new):
+            raise UsageError(f"Invalid container name ({new}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", "choose another")
+        try:
+            with self.database.transaction() as transaction:
+                transaction.execute("UPDATE containers SET name = ? WHERE id = ?", (new, container.id))
+                told = {**reconcile.attributes(container), "name": new, "oldName": container.name}
+                transaction.tell("container", "rename", container.id, told)
+        except sqlite3.IntegrityError:
+            holder = self.database.row("SELECT id FROM containers WHERE name = ?", (new,))
+            raise NameTaken(new, holder[0][:12] if holder else "another") from None
+
+    # finding and seeing
+
+    def list(self, *, all: bool = False) -> builtins.list[Container]:
+        """The running ones, or all; newest first; settled where that was needed."""
+        found = []
+        for row in self.database.rows(f"{reconcile.QUERY} ORDER BY created_at DESC"):
+            container = self._looked_after(reconcile.container(row))
+            if container is not None and (all or container.running):
+                found.append(container)
+        return found
+
+    def get(self, name: str) -> Container:
+        """By name, id, or the beginning of an id.  Raises NoSuchContainer, AmbiguousName."""
+        container = reconcile.find(self.database, name)
+        return self._looked_after(container) or reconcile.find(self.database, name)
+
+    def _looked_after(self, container: Container) -> Container | None:
+        """Settled if it has ended meanwhile; None if that removed it.  One that somebody else works on is left to them."""
+        unfinished = container.status == "removing"
+        if not unfinished and not reconcile.ended(container, self.roots):
+            return container
+        lock = Lock(self._lock_path(container.id))
+        if not lock.take(wait=False):
+            return container
+        try:
+            container = self._settled(container.id)
+            if (container.status == "exited" and container.removes_itself) or container.status == "removing":
+                self._remove(container, lock, volumes=True)
+                return None
+            return container
+        except TuidockError:
+            return None
+        finally:
+            lock.release()
+
+    def _settled(self, container_id: str) -> Container:
+        """The row as it is now, settled; under the lock."""
+        return reconcile.settle(self.database, self.roots, reconcile.find(self.database, container_id))
+
+    def _lock_path(self, container_id: str) -> str:
+        return f"{self.roots.locks}/container-{container_id}"
+
+    def _lock(self, container_id: str) -> Lock:
+        return Lock(self._lock_path(container_id))
+
+    def _tell(self, container: Container, action: str, **more: str) -> None:
+        with self.database.transaction() as transaction:
+            transaction.tell("container", action, container.id, {**reconcile.attributes(container), **more})
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """Docker's object of a container."""
+        from tuidock.engine import inspect
+
+        return inspect.inspect(self.get(name), self.roots)
+
+    def logs(self, request: LogRequest, stop_fd: int = -1) -> Iterator[LogLine]:
+        """The lines of its log, oldest first; with `follow` also those that come, until its end or `stop_fd`."""
+        from tuidock.engine import logs
+
+        return logs.lines(self.get(request.container), request, self.roots, stop_fd)
+
+    def top(self, name: str) -> tuple[builtins.list[str], builtins.list[builtins.list[str]]]:
+        """Its processes as ps -ef would show them on the host.  Raises NotRunning."""
+        from tuidock.engine import views
+
+        return views.top(self._running(name), self.roots)
+
+    def processes(self, name: str) -> builtins.list[int]:
+        """Pids on the host of all processes in its cgroup; empty if it does not run."""
+        from tuidock.engine import views
+
+        return views.processes(self.get(name), self.roots)
+
+    def namespaces(self, name: str) -> builtins.list[Namespace]:
+        """Its namespaces, each with its inode and who else holds it."""
+        from tuidock.engine import views
+
+        return views.namespaces(self.get(name), self.list())
+
+    def stack(self, name: str) -> Stack:
+        """Its layers: image, init, read-write, and what is mounted where."""
+        from tuidock.engine import views
+
+        return views.stack(self.engine, self.get(name))
+
+    layers_of = stack
+
+    def explain(self, name: str) -> builtins.list[Call]:
+        """The record of its last start."""
+        from tuidock.engine import explain
+
+        return explain.calls(self.get(name), self.roots)
+
+    def shell(self, name: str) -> tuple[str, ...]:
+        """The shell that its image has: bash, ash or sh.  Raises NotRunning; RuntimeFailure if it has none."""
+        from tuidock.engine import views
+
+        return views.shell(self._running(name))
+
+    def _running(self, name: str) -> Container:
+        container = self.get(name)
+        if not container.running:
+            raise NotRunning(name, container.status)
+        return container
+
+
+def run_request(kept: Mapping[str, Any]) -> RunRequest:
+    """A RunRequest from its JSON: lists are tuples again."""
+    return RunRequest(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
+
+
+def valid_name(name: str) -> bool:
+    """[a-zA-Z0-9][a-zA-Z0-9_.-]*; docker asks for two characters, for no reason that is known."""
+    plain = name.replace("_", "a").replace(".", "a").replace("-", "a")
+    return name.isascii() and name[:1].isalnum() and plain.isalnum()
+
+
+def check_security(word: str) -> None:
+    """A word of --security-opt.  Raises UsageError."""
+    key, _, value = word.replace(":", "=", 1).partition("=") if not word.startswith("seccomp=") else word.partition("=")
+    known = {
+        "no-new-privileges": ("", "true", "false"),
+        "systempaths": ("unconfined",),
+        "seccomp": None,
+        "label": ("disable",),
+    }
+    if key not in known:
+        raise UsageError(
+            f"invalid --security-opt: {word}", "no-new-privileges, seccomp=unconfined|FILE, systempaths=unconfined"
+        )
+    allowed = known[key]
+    if allowed is not None and value not in allowed:
+        raise UsageError(f"invalid --security-opt: {word}", f"{key} takes {' or '.join(word for word in allowed if word)}")
+    if key == "seccomp" and value != "unconfined" and not os.path.isfile(value):
+        raise UsageError(f"opening seccomp profile ({value}) failed: no such file", "seccomp=unconfined, or a JSON file")
+
+
+def thermal_paths() -> builtins.list[str]:
+    """GHSA-6fw5: what the processor's throttling tells of others."""
+    root = "/sys/devices/system/cpu"
+    try:
+        folders = [f"{root}/{name}/thermal_throttle" for name in os.listdir(root) if name[3:].isdigit()]
+    except OSError:
+        return []
+    return sorted(folder for folder in folders if os.path.isdir(folder))
+
+
+def host_devices() -> builtins.list[dict[str, Any]]:
+    """--privileged: all devices of the host's /dev, but for terminals and what each container has its own of."""
+    import stat
+
+    found = []
+    own = {"pts", "shm", "fd", "mqueue", "console", "null", "zero", "full", "random", "urandom", "tty", "ptmx"}
+    pending = [f"/dev/{name}" for name in sorted(os.listdir("/dev")) if name not in own]
+    while pending:
+        path = pending.pop()
+        status = os.lstat(path)
+        if stat.S_ISDIR(status.st_mode):
+            pending += [f"{path}/{name}" for name in os.listdir(path)]
+        elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            kind = "c" if stat.S_ISCHR(status.st_mode) else "b"
+            found.append(
+                {
+                    "path": path, "type": kind, "major": os.major(status.st_rdev), "minor": os.minor(status.st_rdev),
+                    "fileMode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid,
+                }
+            )  # fmt: skip
+    return found

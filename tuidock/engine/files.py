@@ -1,0 +1,48 @@
+"""What the engine writes into a container's /etc: hosts, hostname, resolv.conf."""
+
+from __future__ import annotations
+
+HOSTS = """127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+RESOLVED = "/run/systemd/resolve/resolv.conf"
+
+
+def files(hostname: str, *, host_network: bool) -> dict[str, str]:
+    """Name below /etc to content."""
+    return {
+        "hosts": _read("/etc/hosts") if host_network else HOSTS,
+        "hostname": f"{hostname}\n",
+        "resolv.conf": resolv_conf(host_network=host_network),
+    }
+
+
+def resolv_conf(*, host_network: bool) -> str:
+    """The host's name servers; without those on its loopback, which a namespace of its own cannot reach.
+
+    Where the host asks systemd-resolved's stub (127.0.0.53), the servers behind it (moby#41022).
+    """
+    text = _read("/etc/resolv.conf")
+    if host_network:
+        return text
+    if "127.0.0.53" in text:
+        text = _read(RESOLVED) or text
+    kept = [line for line in text.splitlines() if not _loopback(line)]
+    return "\n".join(kept) + "\n" if kept else ""
+
+
+def _loopback(line: str) -> bool:
+    words = line.split()
+    return len(words) > 1 and words[0] == "nameserver" and (words[1].startswith("127.") or words[1] == "::1")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,132 @@
+"""What `docker inspect` says of a container.  moby api/types/container."""
+
+from __future__ import annotations
+
+import time
+
+from tuidock.engine.spec import MASKED, READ_ONLY
+from tuidock.runtime import namespaces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tuidock.engine.reconcile import Container
+    from tuidock.storage.paths import Roots
+
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """2026-11-23T20:38:08.123456789Z; Go's zero time for 0."""
+    if not nanoseconds:
+        return NEVER
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+def inspect(container: Container, roots: Roots) -> dict[str, Any]:
+    """Docker's object, with `Namespaces` (kind to inode) and `Layers` as what only tuidock has."""
+    paths = roots.container(container.id)
+    config = container.config["Config"]
+    command = container.command
+    return {
+        "Id": container.id,
+        "Created": rfc3339(container.created_at),
+        "Path": command[0],
+        "Args": command[1:],
+        "State": state(container),
+        "Image": container.image_id,
+        "ResolvConfPath": f"{paths.init}/etc/resolv.conf",
+        "HostnamePath": f"{paths.init}/etc/hostname",
+        "HostsPath": f"{paths.init}/etc/hosts",
+        "LogPath": paths.log,
+        "Name": f"/{container.name}",
+        "RestartCount": 0,
+        "Driver": "overlay",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(container),
+        "GraphDriver": {
+            "Name": "overlay",
+            "Data": {
+                "LowerDir": ":".join((paths.init, *(roots.layer(chain_id) for chain_id in reversed(container.chain_ids)))),
+                "MergedDir": paths.rootfs,
+                "UpperDir": paths.rw,
+                "WorkDir": paths.work,
+            },
+        },
+        "Mounts": [_mount(mount) for mount in container.config["Mounts"] if mount["kind"] != "tmpfs"],
+        "Config": config,
+        "NetworkSettings": {
+            "SandboxKey": f"/proc/{container.pid}/ns/net" if container.pid else "",
+            "Ports": {},
+            "Networks": {},
+        },
+        "Namespaces": namespaces.inodes(container.pid) if container.running else {},
+        "Layers": {"Image": list(container.chain_ids), "Init": paths.init, "ReadWrite": paths.rw},
+    }
+
+
+def state(container: Container) -> dict[str, Any]:
+    """Docker's `State`."""
+    return {
+        "Status": {"starting": "created"}.get(container.status, container.status),
+        "Running": container.running,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": container.oom_killed,
+        "Dead": False,
+        "Pid": container.pid if container.running else 0,
+        "ExitCode": container.exit_code,
+        "Error": container.error,
+        "StartedAt": rfc3339(container.started_at),
+        "FinishedAt": rfc3339(container.finished_at),
+    }
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    shown = {
+        "Type": mount["kind"], "Source": mount["source"], "Destination": mount["destination"], "Mode": mount["mode"],
+        "RW": not mount["read_only"], "Propagation": mount["propagation"] if mount["kind"] == "bind" else "",
+    }  # fmt: skip
+    if mount["kind"] == "volume":
+        shown |= {"Name": mount["name"], "Driver": "local"}
+    return shown
+
+
+def _host_config(container: Container) -> dict[str, Any]:
+    asked = container.request
+    open_ = asked["privileged"] or "systempaths=unconfined" in asked["security_opt"]
+    return {
+        "Binds": [text for text in asked["volumes"] if ":" in text] or None,
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": "local", "Config": {}},
+        "NetworkMode": asked["network"],
+        "PortBindings": {},
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": asked["remove"],
+        "CapAdd": list(asked["cap_add"]) or None,
+        "CapDrop": list(asked["cap_drop"]) or None,
+        "CgroupnsMode": "private",
+        "IpcMode": "private",
+        "PidMode": "",
+        "UTSMode": "",
+        "UsernsMode": "",
+        "Privileged": asked["privileged"],
+        "ReadonlyRootfs": asked["read_only"],
+        "SecurityOpt": list(asked["security_opt"]) or None,
+        "ShmSize": asked["shm_size"],
+        "Runtime": "tuidock",
+        "Init": asked["init"],
+        "Tmpfs": dict(text.partition(":")[::2] for text in asked["tmpfs"]) or None,
+        "Memory": asked["memory"],
+        "MemorySwap": asked["memory_swap"] or asked["memory"] * 2,
+        "NanoCpus": round(asked["cpus"] * 1e9),
+        "PidsLimit": asked["pids_limit"] or None,
+        "MaskedPaths": None if open_ else list(MASKED),
+        "ReadonlyPaths": None if open_ else list(READ_ONLY),
+    }

@@ -1,0 +1,226 @@
+"""What the database says against what runs.
+
+A container's row says `running` from its start until somebody has looked after its end: the clean-up command, a front end
+that waited, or whoever comes next.  Each of them ends up in `settle`, under the container's lock; it may run any number
+of times and by any number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tuidock.errors import AmbiguousName, NoSuchContainer
+from tuidock.oci.jsontext import loads
+from tuidock.oci.value import Value
+from tuidock.runtime import bundle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tuidock.storage.database import Database
+    from tuidock.storage.paths import Roots
+
+COLUMNS = (
+    "id", "name", "image_name", "image", "chain_ids", "request", "config", "created_at", "status", "pid", "monitor_pid",
+    "start_time", "boot_id", "started_at", "finished_at", "exit_code", "oom_killed", "error",
+)  # fmt: skip
+QUERY = f"SELECT {', '.join(COLUMNS)} FROM containers"
+
+LOST = 255
+"""Exit status of a container whose end nobody saw: its monitor was killed, or the machine went down."""
+
+
+class Container(Value):
+    """A container as the database has it, checked against what runs."""
+
+    id: str
+    name: str
+    image: str
+    """as the user wrote it"""
+    image_id: str
+    chain_ids: tuple[str, ...]
+    """of its image's layers, lowest first"""
+    request: dict[str, Any]
+    """the RunRequest that made it"""
+    config: dict[str, Any]
+    """{"Config": docker's Config, "Mounts": [volume.Mount as objects], "Network": container joined or mode}"""
+    created_at: int
+    """ns since the epoch, here and below; 0 for never"""
+    status: str
+    """created, starting, running, exited or removing"""
+    pid: int
+    """of its pid 1, in this pid namespace; 0 when it does not run"""
+    monitor_pid: int
+    start_time: int
+    boot_id: str
+    started_at: int
+    finished_at: int
+    exit_code: int
+    oom_killed: bool
+    error: str
+
+    @property
+    def running(self) -> bool:
+        return self.status == "running"
+
+    @property
+    def command(self) -> list[str]:
+        """The whole process: entrypoint and command."""
+        config = self.config["Config"]
+        return [*(config["Entrypoint"] or ()), *config["Cmd"]]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return dict(self.config["Config"]["Labels"])
+
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """Volume names and host paths, as docker's Mounts column shows them."""
+        return tuple(mount["name"] or mount["source"] for mount in self.config["Mounts"] if mount["kind"] != "tmpfs")
+
+    @property
+    def ports(self) -> str:
+        """Docker's PORTS column: what the image exposes; published ports come with networks."""
+        return ", ".join(self.config["Config"]["ExposedPorts"])
+
+    @property
+    def removes_itself(self) -> bool:
+        return bool(self.request.get("remove"))
+
+
+def container(row: tuple[Any, ...]) -> Container:
+    """A row of QUERY."""
+    values = list(row)
+    for place in (5, 6):
+        values[place] = loads(values[place])
+    values[4] = tuple(loads(values[4]))
+    values[16] = bool(values[16])
+    return Container(*values)
+
+
+def find(database: Database, name: str) -> Container:
+    """By name, id, or the beginning of an id that no other has; a name wins.  Raises NoSuchContainer, AmbiguousName."""
+    name = name.removeprefix("/")
+    row = database.row(f"{QUERY} WHERE name = ? OR id = ? ORDER BY name = ? DESC", (name, name, name))
+    if row is not None:
+        return container(row)
+    rows: list[tuple[Any, ...]] = []
+    if name and all(character in "0123456789abcdef" for character in name):
+        rows = database.rows(f"{QUERY} WHERE substr(id, 1, ?) = ? LIMIT 6", (len(name), name))
+    if not rows:
+        raise NoSuchContainer(name, _nearest(database, name))
+    if len(rows) > 1:
+        raise AmbiguousName(name, [row[0] for row in rows])
+    return container(rows[0])
+
+
+def _nearest(database: Database, name: str) -> str:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, [row[0] for row in database.rows("SELECT name FROM containers")], 1)), "")
+
+
+def alive(container: Container) -> bool:
+    """Whether its pid 1 runs."""
+    return bundle.alive(container.pid, container.start_time, container.boot_id)
+
+
+def ended(container: Container, roots: Roots) -> bool:
+    """Whether the row says running and it is not so: to be settled.  Takes no lock and writes nothing."""
+    if container.status == "running":
+        return not alive(container) and not _being_written(container, roots)
+    return container.status == "starting"
+
+
+def _being_written(container: Container, roots: Roots) -> bool:
+    """The process has ended a moment ago and its monitor has not written that down yet."""
+    if container.boot_id != bundle.boot_id() or os.path.exists(roots.container(container.id).exit):
+        return False
+    try:
+        with open(f"/proc/{container.monitor_pid}/comm") as file:
+            return file.read().strip() == "tuidock-monitor"
+    except OSError:
+        return False
+
+
+def settle(database: Database, roots: Roots, container: Container) -> Container:
+    """Write down what has become of it.  To be called under its lock, with the row as it is now.
+
+    Returns the container as it is now.  What is left of a process without a monitor (cgroup, run folder) goes.
+    """
+    paths = roots.container(container.id)
+    if container.status == "starting":
+        return _settle_start(database, roots, container)
+    if container.status != "running" or alive(container):
+        return container
+    end = bundle.read_json(paths.exit)
+    if end is None:
+        if _being_written(container, roots):
+            return container
+        end = {"status": LOST, "oom_killed": False, "finished_at": 0, "lost": True}
+        from tuidock.runtime import cgroups
+
+        cgroup = cgroups.existing(f"{roots.cgroup}/{container.id}")
+        if cgroup is not None:
+            cgroup.kill()
+            cgroup.remove()
+    return _write_end(database, container, end)
+
+
+def _settle_start(database: Database, roots: Roots, container: Container) -> Container:
+    """A front end went away between its request and the answer: the monitor's state file knows how it went on."""
+    paths = roots.container(container.id)
+    state = bundle.read_json(paths.state)
+    if state is not None and state["boot_id"] == bundle.boot_id():
+        container = container.replace(
+            status="running", pid=state["pid"], start_time=state["start_time"], boot_id=state["boot_id"],
+            monitor_pid=state["monitor"], started_at=state["started_at"],
+        )  # fmt: skip
+        with database.transaction() as transaction:
+            set_running(transaction, container)
+            transaction.tell("container", "start", container.id, attributes(container))
+        return settle(database, roots, container)
+    end = bundle.read_json(paths.exit)
+    if end is not None:
+        return _write_end(database, container, end)
+    container = container.replace(status="created", error="the start was interrupted")
+    with database.transaction() as transaction:
+        transaction.execute("UPDATE containers SET status = 'created', error = ? WHERE id = ?", (container.error, container.id))
+    return container
+
+
+def set_running(transaction: Any, container: Container) -> None:
+    """The row of a container that runs now."""
+    transaction.execute(
+        "UPDATE containers SET status = 'running', pid = ?, monitor_pid = ?, start_time = ?, boot_id = ?, started_at = ?,"
+        " finished_at = 0, exit_code = 0, oom_killed = 0, error = '' WHERE id = ?",
+        (
+            container.pid, container.monitor_pid, container.start_time, container.boot_id, container.started_at,
+            container.id,
+        ),
+    )  # fmt: skip
+
+
+def _write_end(database: Database, container: Container, end: dict[str, Any]) -> Container:
+    error = "its monitor was killed or the machine went down: how it ended is not known" if end.get("lost") else ""
+    container = container.replace(
+        status="exited", pid=0, exit_code=int(end["status"]), oom_killed=bool(end["oom_killed"]),
+        finished_at=int(end["finished_at"]) or container.started_at, error=error,
+    )  # fmt: skip
+    with database.transaction() as transaction:
+        transaction.execute(
+            "UPDATE containers SET status = 'exited', pid = 0, exit_code = ?, oom_killed = ?, finished_at = ?, error = ?"
+            " WHERE id = ?",
+            (container.exit_code, int(container.oom_killed), container.finished_at, error, container.id),
+        )
+        told = attributes(container)
+        if container.oom_killed:
+            transaction.tell("container", "oom", container.id, told)
+        transaction.tell("container", "die", container.id, {**told, "exitCode": str(container.exit_code)})
+    return container
+
+
+def attributes(container: Container) -> dict[str, str]:
+    """What an event says of a container: image, name, labels (docker events)."""
+    return {"image": container.image, "name": container.name, **container.labels}

@@ -1,0 +1,273 @@
+"""The other end of the monitor's socket, for the command line and the screen alike."""
+
+from __future__ import annotations
+
+import _signal as signal
+import _socket
+import os
+import select
+
+from tuidock import errors
+from tuidock.errors import RuntimeFailure, TuidockError
+from tuidock.runtime import terminal, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+CHUNK = 64 << 10
+DETACH_KEYS = b"\x10\x11"
+"""ctrl-p ctrl-q"""
+
+PASSED_ON = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+)
+"""Not SIGCHLD, SIGPIPE and what stops or continues this process itself."""
+
+
+class Session:
+    """A process of a container and this end of its streams."""
+
+    def __init__(self, connection: _socket.socket, pid: int = 0) -> None:
+        self.connection = connection
+        self.pid = pid
+        """In this pid namespace."""
+        self.status: int | None = None
+        """Its exit status, once `events` has told it."""
+        self.calls: list[list[Any]] = []
+        """The record of calls that started it, for an exec."""
+        self._unpacker = wire.Unpacker()
+
+    @property
+    def descriptor(self) -> int:
+        """To wait for with poll: readable when `receive` has something."""
+        return self.connection.fileno()
+
+    def send(self, content: bytes) -> None:
+        """Bytes for its stdin.  What it does not read waits in the monitor, and from some size on here."""
+        try:
+            for start in range(0, len(content), CHUNK):
+                self.connection.sendall(wire.pack(wire.INPUT, content[start : start + CHUNK]))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has ended; `events` tells
+
+    def close_input(self) -> None:
+        """There is no more for its stdin; its output goes on."""
+        self._say(wire.INPUT_END)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """The size of its terminal."""
+        self._say(wire.RESIZE, {"rows": rows, "columns": columns})
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._say(wire.SIGNAL, {"signal": int(number)})
+
+    def cleaned(self) -> None:
+        """The clean-up that was promised is done."""
+        self._say(wire.CLEANED)
+
+    def _say(self, kind: bytes, value: dict[str, Any] | None = None) -> None:
+        try:
+            self.connection.sendall(wire.pack(kind) if value is None else wire.pack_json(kind, value))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def receive(self) -> list[tuple[str, Any]] | None:
+        """What has come: ("stdout", bytes), ("stderr", bytes), ("exit", status).  None: the monitor is gone.
+
+        Waits for at least something.
+        """
+        try:
+            content = self.connection.recv(CHUNK)
+        except ConnectionResetError:
+            content = b""
+        if not content:
+            return None
+        came: list[tuple[str, Any]] = []
+        for kind, payload in self._unpacker.feed(content):
+            if kind == wire.OUTPUT:
+                came.append(("stdout", payload))
+            elif kind == wire.ERROR_OUTPUT:
+                came.append(("stderr", payload))
+            elif kind == wire.EXITED:
+                self.status = int(wire.read_json(payload)["status"])
+                came.append(("exit", self.status))
+        return came
+
+    def events(self) -> Iterator[tuple[str, Any]]:
+        """All of that as it comes, until the exit; ("lost", None) if the monitor went without a word."""
+        while self.status is None:
+            came = self.receive()
+            if came is None:
+                yield "lost", None
+                return
+            yield from came
+
+    def close(self) -> None:
+        """Leave; the process goes on."""
+        self.connection.close()
+
+
+def connect(path: str) -> _socket.socket:
+    """A connection to a monitor.  Raises FileNotFoundError or ConnectionRefusedError when there is none."""
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")  # sun_path holds 108 bytes
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(folder)
+    return connection
+
+
+def converse(connection: _socket.socket, opening: bytes) -> tuple[Session, dict[str, Any]]:
+    """Send the message that opens a conversation; a session and what the monitor said of it.
+
+    Raises the TuidockError that the monitor or the container's init reported.
+    """
+    connection.sendall(opening)
+    answer = wire.read(connection)
+    if answer is None:
+        raise RuntimeFailure("the container's monitor ended without a word", "its monitor.log may say why")
+    kind, payload = answer
+    said = wire.read_json(payload)
+    if kind == wire.FAILED:
+        connection.close()
+        raise failure(said)
+    session = Session(connection, int(said.get("pid", 0)))
+    session.calls = said.pop("calls", [])
+    return session, said
+
+
+def failure(told: dict[str, Any]) -> TuidockError:
+    """What the other side raised, raised here."""
+    kind = getattr(errors, str(told.get("kind")), RuntimeFailure)
+    error = RuntimeFailure(str(told.get("message")), str(told.get("hint", "")))
+    if isinstance(kind, type) and issubclass(kind, TuidockError):
+        error.__class__ = kind
+    return error
+
+
+class _Detach:
+    """Looks for the key sequence in what is typed; its first keys are passed on when the next one does not follow."""
+
+    def __init__(self, keys: bytes) -> None:
+        self.keys = keys
+        self.seen = 0
+
+    def feed(self, typed: bytes) -> tuple[bytes, bool]:
+        """(what to pass on, whether the sequence is complete)."""
+        if not self.keys:
+            return typed, False
+        passed = bytearray()
+        for byte in typed:
+            if byte == self.keys[self.seen]:
+                self.seen += 1
+                if self.seen == len(self.keys):
+                    return bytes(passed), True
+                continue
+            passed += self.keys[: self.seen]
+            self.seen = 1 if byte == self.keys[0] else 0
+            if not self.seen:
+                passed.append(byte)
+        return bytes(passed), False
+
+
+class _Signals:
+    """Signals that arrive become bytes of a pipe, and are as they were afterwards."""
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        self.numbers = numbers
+
+    def __enter__(self) -> int:
+        self.reader, self.writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.before = {number: signal.signal(number, lambda *_: None) for number in self.numbers}
+        self.wakeup = signal.set_wakeup_fd(self.writer)
+        return self.reader
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self.wakeup)
+        for number, handler in self.before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+def relay(
+    session: Session, *, tty: bool, interactive: bool, detach_keys: bytes = DETACH_KEYS, sig_proxy: bool = True,
+    outputs: tuple[str, ...] = ("stdout", "stderr"),
+) -> int | None:  # fmt: skip
+    """This process's own stdin, stdout and stderr for the session's, until it ends.
+
+    tty: stdin is a terminal and becomes raw; sizes are passed on; what it was is back on every way out.
+    sig_proxy: without a tty, signals that this process gets go to the container's.
+    Returns its exit status, or None if the detach keys were typed.  Raises RuntimeFailure if the monitor is gone.
+    """
+    raw = tty and interactive and os.isatty(0)
+    numbers = (signal.SIGWINCH,) if raw else (PASSED_ON if sig_proxy else ())
+    with _Signals(tuple(numbers)) as arrived:
+        if not raw:
+            return _relay(session, arrived, tty, interactive, b"", outputs)
+        with terminal.Raw(0):
+            session.resize(*terminal.size(0))
+            return _relay(session, arrived, tty, interactive, detach_keys, outputs)
+
+
+def _relay(session: Session, arrived: int, tty: bool, interactive: bool, keys: bytes, outputs: tuple[str, ...]) -> int | None:
+    poll = select.poll()
+    poll.register(session.descriptor, select.POLLIN)
+    poll.register(arrived, select.POLLIN)
+    if interactive:
+        poll.register(0, select.POLLIN)
+    detach = _Detach(keys)
+    targets = {"stdout": 1, "stderr": 2}
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == arrived:
+                for number in os.read(arrived, 64):
+                    if number == signal.SIGWINCH:
+                        session.resize(*terminal.size(0))
+                    else:
+                        session.signal(number)
+            elif descriptor == 0:
+                try:
+                    typed = os.read(0, CHUNK)
+                except OSError:
+                    typed = b""
+                if not typed:
+                    poll.unregister(0)
+                    if not tty:
+                        session.close_input()
+                    continue
+                passed, left = detach.feed(typed)
+                if passed:
+                    session.send(passed)
+                if left:
+                    return None
+            else:
+                came = session.receive()
+                if came is None:
+                    raise RuntimeFailure("the container's monitor is gone", "`tuidock ps -a` shows what became of it")
+                for kind, value in came:
+                    if kind == "exit":
+                        return int(value)
+                    if kind in outputs:
+                        _write(targets[kind], value)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:
+        try:
+            content = content[os.write(descriptor, content) :]
+        except BlockingIOError:  # somebody made our stdout non-blocking
+            select.select([], [descriptor], [])
