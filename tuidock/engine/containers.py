@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
+from _sqlite3 import IntegrityError
 
 from tuidock.engine import config as configs
 from tuidock.engine import files, names, reconcile, spec, volumes
@@ -139,7 +139,7 @@ class Containers:
                     told = {"image": request.image, "name": name, **config["Labels"]}
                     transaction.tell("container", "create", container_id, told)
                 return name
-            except sqlite3.IntegrityError:
+            except IntegrityError:
                 holder = self.database.row("SELECT id FROM containers WHERE name = ?", (name,))
                 if holder is None:
                     raise
@@ -150,12 +150,14 @@ class Containers:
     # starting
 
     def start(
-        self, name: str, *, session: bool = False, cleanup_here: bool = False, size: tuple[int, int] = (0, 0)
-    ) -> Session | None:
+        self, name: str, *, session: bool = False, cleanup_here: bool = False, size: tuple[int, int] = (0, 0),
+        monitor: lifecycle.Monitor | None = None,
+    ) -> Session | None:  # fmt: skip
         """Start a container that is made or has ended.
 
         session: attach from the first byte on and return that session.  cleanup_here: the caller promises to call
         `finish` with it; if it dies before, the monitor sees to it.  size: rows and columns of the terminal.
+        monitor: one that was spawned ahead; else it is spawned now.
         Raises CommandNotFound (127), CommandNotExecutable (126), RuntimeFailure; the container is `created` then.
         """
         container = reconcile.find(self.database, name)
@@ -166,7 +168,7 @@ class Containers:
                     return lifecycle.attached(self.roots.container(container.id).socket)
                 return None
             try:
-                started, state = self._start(container, session=session, cleanup_here=cleanup_here, size=size)
+                started, state = self._start(container, session=session, cleanup_here=cleanup_here, size=size, monitor=monitor)
             except BaseException as error:
                 self._failed(container, lock, error)
                 raise
@@ -183,7 +185,13 @@ class Containers:
         return None
 
     def _start(
-        self, container: Container, *, session: bool, cleanup_here: bool, size: tuple[int, int]
+        self,
+        container: Container,
+        *,
+        session: bool,
+        cleanup_here: bool,
+        size: tuple[int, int],
+        monitor: lifecycle.Monitor | None,
     ) -> tuple[Session, dict[str, Any]]:
         request = run_request(container.request)
         paths = self.roots.container(container.id)
@@ -201,6 +209,7 @@ class Containers:
         bundle.write_json(paths.config, configuration)
         interactive = request.interactive
         asked = lifecycle.StartRequest(
+            monitor_log=paths.monitor_log,
             bundle=paths.data,
             rootfs=overlay.stack(self.roots, self.layers, paths, container.chain_ids),
             cgroup=f"{self.roots.cgroup}/{container.id}",
@@ -218,7 +227,7 @@ class Containers:
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
         try:
-            return lifecycle.start(asked, paths.monitor_log, joined)
+            return (monitor or lifecycle.Monitor()).start(asked, joined)
         finally:
             for descriptor in joined.values():
                 os.close(descriptor)
@@ -480,7 +489,7 @@ class Containers:
                 transaction.execute("UPDATE containers SET name = ? WHERE id = ?", (new, container.id))
                 told = {**reconcile.attributes(container), "name": new, "oldName": container.name}
                 transaction.tell("container", "rename", container.id, told)
-        except sqlite3.IntegrityError:
+        except IntegrityError:
             holder = self.database.row("SELECT id FROM containers WHERE name = ?", (new,))
             raise NameTaken(new, holder[0][:12] if holder else "another") from None
 

@@ -1,12 +1,14 @@
 """This folder's door: start a bundle with a monitor beside it, run further processes in it, attach, signal.
 
 What a front end asks of the monitor is one object (`StartRequest`), sent over the socket that the monitor is born with.
+A monitor takes as long to load as `create` takes to do its work, so `run` spawns it first: the two share the time.
 """
 
 from __future__ import annotations
 
 import _signal as signal
 import _socket
+import fcntl
 import os
 import sys as interpreter
 
@@ -29,6 +31,8 @@ BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from {module} import main
 class StartRequest(Value):
     """A bundle to run, and where the monitor finds and leaves what belongs to it.  Paths are absolute."""
 
+    monitor_log: str
+    """A file for the monitor's own complaints."""
     bundle: str
     """The folder with config.json, OCI runtime-spec 1.2."""
     rootfs: Overlay
@@ -58,41 +62,64 @@ class StartRequest(Value):
     stop_signal: int = signal.SIGTERM
 
 
-def start(request: StartRequest, monitor_log: str, namespaces: Mapping[str, int]) -> tuple[Session, dict[str, Any]]:
-    """Start the monitor and, by it, the container.
+class Monitor:
+    """A monitor that was spawned and not yet told what to do: it loads itself while the front end finds that out.
 
-    monitor_log: a file for the monitor's own complaints.  namespaces: runtime-spec's name of a namespace to an open
-    descriptor of it, for those that config.json gives a path for: the path may mean another by the time it is opened.
-    Returns the session and what is known of the process: pid, start_time, boot_id, monitor, started_at (ns).
-    Raises what the monitor or the container's init said; nothing is left then.
+    One that is never told ends by itself when this is closed.
     """
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    value = request.as_dict()
-    value["rootfs"] = {**request.rootfs.as_dict(), "lower": list(request.rootfs.lower)}
-    value["cleanup"] = list(request.cleanup)
-    value["controllers"] = dict(request.controllers)
-    value["namespaces"] = dict.fromkeys(namespaces, 0)
-    passed = {3: theirs.fileno()}
-    for number, (kind, descriptor) in enumerate(namespaces.items(), start=4):
-        passed[number] = descriptor
-        value["namespaces"][kind] = number
-    try:
-        pid = spawn_monitor(passed, monitor_log)
-    finally:
-        theirs.close()
-    os.waitpid(pid, 0)  # it forks and ends at once; the monitor is nobody's child
-    return attach.converse(ours, wire.pack_json(wire.START, value))
+
+    def __init__(self) -> None:
+        """Spawn it.  Raises Missing where there is no right to, or the kernel is too old."""
+        self.connection, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            self.pid = _spawn(theirs.fileno())
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
+
+    def start(self, request: StartRequest, namespaces: Mapping[str, int]) -> tuple[Session, dict[str, Any]]:
+        """Start the container.
+
+        namespaces: runtime-spec's name of a namespace to an open descriptor of it, for those that config.json gives a
+        path for: the path may mean another by the time it is opened.
+        Returns the session and what is known of the process: pid, start_time, boot_id, monitor, started_at (ns).
+        Raises what the monitor or the container's init said; nothing is left then.
+        """
+        value = request.as_dict()
+        value["rootfs"] = {**request.rootfs.as_dict(), "lower": list(request.rootfs.lower)}
+        value["cleanup"], value["controllers"] = list(request.cleanup), dict(request.controllers)
+        value["namespaces"] = list(namespaces)
+        opening = wire.pack_json(wire.START, value)
+        rights = b"".join(descriptor.to_bytes(4, interpreter.byteorder) for descriptor in namespaces.values())
+        # the first byte carries the descriptors: the monitor takes them with the message's head
+        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if rights else []
+        self.connection.sendmsg([opening[:1]], ancillary)
+        self._forked()
+        return attach.converse(self.connection, opening[1:])
+
+    def close(self) -> None:
+        """It is not needed after all."""
+        self.connection.close()
+        self._forked()
+
+    def _forked(self) -> None:
+        """It forks and ends at once; the monitor itself is nobody's child."""
+        if self.pid:
+            os.waitpid(self.pid, 0)
+            self.pid = 0
 
 
 def interpreter_command(module: str, arguments: str = "") -> list[str]:
-    """The words that run `module`.main in a fresh interpreter without site: small, quick, and deaf to the environment."""
+    """The words that run `module`.main in a fresh interpreter without site: small, quick, deaf to the environment."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     base = os.path.realpath(getattr(interpreter, "_base_executable", "") or interpreter.executable)
     return [base, "-I", "-S", "-c", BOOTSTRAP.format(module=module, arguments=arguments), package]
 
 
-def spawn_monitor(passed: Mapping[int, int], monitor_log: str) -> int:
-    """A monitor with the given descriptors.  Returns its pid.
+def _spawn(connection: int) -> int:
+    """A monitor with `connection` as its descriptor 3.  Returns the pid of what forks it.
 
     Its executable lies on a read-only mount that nobody else can reach: what a container gets hold of as /proc/self/exe
     cannot be written, whatever it runs (CVE-2019-5736).
@@ -100,36 +127,33 @@ def spawn_monitor(passed: Mapping[int, int], monitor_log: str) -> int:
     command = interpreter_command("tuidock.runtime.monitor")
     try:
         sealed = sys.open_tree(sys.AT_FDCWD, command[0], sys.OPEN_TREE_CLONE)
-        sys.mount_setattr(sealed, sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV)
     except PermissionError as error:
         raise Missing("containers need root", "run it as root: sudo tuidock …") from error
     except OSError as error:
-        raise Missing(f"this kernel cannot seal the engine's executable: {error.strerror}", "Linux 5.12 has it") from error
-    # numbers above those that are given away, so that no dup2 below covers another's source
-    sources = {number: _above(descriptor, 3 + len(passed)) for number, descriptor in passed.items()}
-    program = _above(sealed, 3 + len(passed))
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 2, monitor_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-        *((os.POSIX_SPAWN_DUP2, source, number) for number, source in sources.items()),
-    ]
-    environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
-    defaults = [signal.SIGPIPE, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP]
+        raise Missing(f"this kernel cannot copy a mount: {error.strerror}", "Linux 5.12 and newer can") from error
+    program = sealed
     try:
+        sys.mount_setattr(sealed, sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV)
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_DUP2, connection, 3),
+        ]
+        if sealed == 3:  # else the dup2 would cover it
+            program = fcntl.fcntl(sealed, fcntl.F_DUPFD_CLOEXEC, 4)
+        environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
+        defaults = [signal.SIGPIPE, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP]
         return os.posix_spawn(
             f"/proc/self/fd/{program}", command, environment,
             file_actions=actions, setsid=True, setsigmask=(), setsigdef=defaults,
         )  # fmt: skip
+    except OSError as error:
+        raise Missing(f"the monitor cannot be started: {error.strerror}", "Linux 5.12 or newer is needed") from error
     finally:
-        for descriptor in (*sources.values(), program, sealed):
-            os.close(descriptor)
-
-
-def _above(descriptor: int, lowest: int) -> int:
-    import fcntl
-
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
+        os.close(sealed)
+        if program != sealed:
+            os.close(program)
 
 
 def exec_(socket: str, process: Mapping[str, Any], *, seccomp: str = "", stdin: bool = False, detach: bool = False) -> Session:

@@ -1,6 +1,6 @@
 """The process beside each container: parent of its pid 1, owner of its streams, writer of its log and of its end.
 
-It is a fresh interpreter without site (`lifecycle.spawn`), so it is small, and it lives in a mount namespace of its own:
+It is a fresh interpreter without site (`lifecycle.Monitor`), so it is small, and it lives in a mount namespace of its own:
 the container's overlay is mounted here and nowhere else, and what is mounted here cannot leak.  Nothing depends on the
 front end that started it.  It ends when the container has ended and that is written down; taking apart what lies in
 the database is the clean-up's work (`engine/containers.py`), which it starts as a command, or leaves to the front end
@@ -158,7 +158,7 @@ class Monitor:
         done = failed = None
         console, unpacker = -1, wire.Unpacker()
         while True:
-            content, rights, _, _ = channel.recvmsg(CHUNK, _socket.CMSG_SPACE(4))
+            content, rights, _, _ = channel.recvmsg(CHUNK, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
             for _, _, descriptors in rights:
                 console = int.from_bytes(descriptors[:4], interpreter.byteorder)
             if not content:
@@ -185,7 +185,6 @@ class Monitor:
             raise Failed({"kind": "RuntimeFailure", "message": f"container init ended early, with status {status}", "hint": ""})
         if console >= 0:
             os.set_blocking(console, False)
-            os.set_inheritable(console, False)
             job.terminal, job.slave = console, terminal.open_slave(console)
             job.outputs = {console: log.STDOUT}
 
@@ -494,7 +493,7 @@ def _complain(words: str) -> None:
 
 
 def main() -> None:
-    """What `lifecycle.spawn_monitor` runs: descriptor 3 is the front end that starts the container.
+    """What `lifecycle.Monitor` spawns: descriptor 3 is the front end that starts the container.
 
     It forks once, so that it is nobody's child: a front end that lives on gets no zombie.
     """
@@ -504,12 +503,19 @@ def main() -> None:
         name.write(b"tuidock-monitor")
     os.set_inheritable(3, False)
     first = _socket.socket(fileno=3)
-    first_message = wire.read(first)
-    if first_message is None or first_message[0] != wire.START:
-        os._exit(125)
-    request = wire.read_json(first_message[1])
-    for descriptor in request["namespaces"].values():
-        os.set_inheritable(descriptor, False)
+    head, rights, _, _ = first.recvmsg(1, _socket.CMSG_SPACE(32), _socket.MSG_CMSG_CLOEXEC)
+    if head != wire.START:
+        os._exit(0)  # the front end has changed its mind
+    given = [
+        int.from_bytes(numbers[start : start + 4], interpreter.byteorder)
+        for _, _, numbers in rights
+        for start in range(0, len(numbers), 4)
+    ]
+    request = wire.read_json(wire.rest(first))
+    request["namespaces"] = dict(zip(request["namespaces"], given, strict=True))
+    complaints = os.open(request["monitor_log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(complaints, 2, inheritable=True)
+    os.close(complaints)
     client = Client(first)
     client.streams, client.cleans = bool(request.get("attach")), bool(request.get("cleans"))
     monitor = Monitor(request)

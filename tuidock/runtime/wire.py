@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HEADER = struct.Struct("!cI")
+LENGTH = struct.Struct("!I")
 LONGEST = 64 << 20
 
 # to the monitor
@@ -69,13 +70,16 @@ class Unpacker:
 
 def read(channel: socket) -> tuple[bytes, bytes] | None:
     """The next message of a blocking socket, or None at its end.  Raises Broken."""
-    header = _exactly(channel, HEADER.size)
-    if not header:
-        return None
-    kind, length = HEADER.unpack(header)
+    kind = _exactly(channel, 1)
+    return (kind, rest(channel)) if kind else None
+
+
+def rest(channel: socket) -> bytes:
+    """The payload of a message whose kind has been read.  Raises Broken."""
+    (length,) = LENGTH.unpack(_exactly(channel, LENGTH.size) or bytes(LENGTH.size))
     if length > LONGEST:
         raise Broken(f"a message of {length} bytes")
-    return kind, _exactly(channel, length) if length else b""
+    return _exactly(channel, length) if length else b""
 
 
 def read_json(payload: bytes) -> dict[str, Any]:

@@ -6,18 +6,18 @@ Bytes and trees reach the disk first and the transaction comes last, so nothing 
 
 from __future__ import annotations
 
+import _sqlite3 as sqlite3  # the module below `sqlite3`, without the 5 ms for its converters of dates
 import os
-import sqlite3
 import time
 from _thread import _local
-from contextlib import contextmanager
 
 from tuidock.errors import TuidockError
 from tuidock.oci.jsontext import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from types import TracebackType
     from typing import Any
 
     from tuidock.storage.paths import Roots
@@ -139,27 +139,15 @@ class Database:
             )
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint=200")  # a process may end without closing: the next one reads the log
         return connection
 
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """One write transaction: all of it or nothing.  The bell is rung after the commit if it told an event."""
-        connection = self.connection
-        connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection)
-        try:
-            yield transaction
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        try:
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        if transaction.told:
-            self.ring()
+    def transaction(self) -> Transaction:
+        """One write transaction, as a context manager: all of it or nothing.
+
+        The bell is rung after the commit if it told an event.
+        """
+        return Transaction(self)
 
     def ring(self) -> None:
         """Wake who waits for events: the bell's times change."""
@@ -184,11 +172,29 @@ class Database:
 
 
 class Transaction:
-    """What may be done inside `Database.transaction`."""
+    """What may be done inside `with database.transaction()`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.connection = database.connection
         self.told = False
+
+    def __enter__(self) -> Transaction:
+        self.connection.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self.connection.execute("ROLLBACK")
+            return
+        try:
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        if self.told:
+            self.database.ring()
 
     def execute(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         return self.connection.execute(query, values)
