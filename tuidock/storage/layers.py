@@ -1,0 +1,83 @@
+"""Unpacked layers: one directory for each chain id, with a short link so that many of them fit into mount(2)'s one page."""
+
+from __future__ import annotations
+
+import os
+
+from tuidock.errors import TuidockError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tuidock.storage.database import Database, Transaction
+    from tuidock.storage.paths import Roots
+
+SHORTEST_LINK = 5
+"""Digits of the chain id in a link's name: 127 layers of `xxxxx:` are 762 bytes.  Longer where two would be alike."""
+
+
+class Layers:
+    """The layers of one root.  A layer exists when the database says so: its tree was complete on the disk before."""
+
+    def __init__(self, database: Database, roots: Roots) -> None:
+        self.database = database
+        self.roots = roots
+
+    def path(self, chain_id: str) -> str:
+        """The tree, ready to be an overlay's lower directory."""
+        return self.roots.layer(chain_id)
+
+    def link(self, chain_id: str) -> str:
+        """The name under `roots.links` that leads to the tree.  Raises TuidockError if there is no such layer."""
+        row = self.database.row("SELECT link FROM layers WHERE chain_id = ?", (chain_id,))
+        if row is None:
+            raise TuidockError(f"layer {chain_id} is missing", "load or import its image again")
+        return str(row[0])
+
+    def has(self, chain_id: str) -> bool:
+        """Whether it is unpacked and known."""
+        return self.database.row("SELECT 1 FROM layers WHERE chain_id = ?", (chain_id,)) is not None
+
+    def place(self, staged: str, chain_id: str) -> None:
+        """Give a complete, synced tree its name.  To be called with the store lock held exclusively.
+
+        A tree that is already there without being known was left by a crash before the transaction; it goes to the trash.
+        """
+        path = self.path(chain_id)
+        if os.path.lexists(path):
+            os.rename(path, f"{self.roots.trash}/{os.urandom(8).hex()}")
+        os.rename(staged, path)
+
+    def add(
+        self, transaction: Transaction, chain_id: str, diff_id: str, parent: str, blob: str, size: int
+    ) -> None:  # fmt: skip
+        """Make a placed layer known, with a link.  size: bytes of the regular files in it."""
+        digits = chain_id.removeprefix("sha256:")
+        length = SHORTEST_LINK
+        while transaction.row("SELECT 1 FROM layers WHERE link = ?", (digits[:length],)):
+            length += 1
+        link = digits[:length]
+        path = f"{self.roots.links}/{link}"
+        if os.path.lexists(path):
+            os.unlink(path)
+        os.symlink(os.path.relpath(self.path(chain_id), self.roots.links), path)
+        transaction.execute(
+            "INSERT INTO layers (chain_id, diff_id, parent, blob, link, size) VALUES (?, ?, ?, ?, ?, ?)",
+            (chain_id, diff_id, parent, blob, link, size),
+        )
+
+    def discard(self, transaction: Transaction, chain_id: str) -> str:
+        """Forget a layer.  Returns the name of its link, for `drop` after the commit."""
+        row = transaction.row("DELETE FROM layers WHERE chain_id = ? RETURNING link", (chain_id,))
+        return str(row[0]) if row else ""
+
+    def drop(self, chain_id: str, link: str) -> None:
+        """Move a forgotten layer's tree to the trash and unlink its short name; the store lock is held exclusively."""
+        if link:
+            try:
+                os.unlink(f"{self.roots.links}/{link}")
+            except FileNotFoundError:
+                pass
+        try:
+            os.rename(self.path(chain_id), f"{self.roots.trash}/{os.urandom(8).hex()}")
+        except FileNotFoundError:
+            pass
