@@ -61,6 +61,7 @@ class Monitor:
         self.log = log.Writer(request["log"])
         self.listener: _socket.socket | None = None
         self.calls: list[list[object]] = []
+        self.settled = False
         self.host = -1
         """The mount namespace that this process came from."""
 
@@ -248,7 +249,10 @@ class Monitor:
                     writers[target] = job
                 for descriptor, mask in masks.items():
                     poll.register(descriptor, mask)
-            for descriptor, happened in poll.poll(self._patience()):
+            happenings = poll.poll(self._patience())
+            if not happenings and not self.settled:
+                self._settle_down()
+            for descriptor, happened in happenings:
                 if descriptor in ends:
                     self._ended(ends[descriptor])
                 elif descriptor in clients:
@@ -265,7 +269,18 @@ class Monitor:
     def _patience(self) -> int | None:
         """Milliseconds until a stream of an ended process is given up; None when none has ended."""
         ended = [job.ended_at for job in self.jobs if job.status is not None]
-        return max(0, int((min(ended) + DRAIN - time.monotonic()) * 1000) + 1) if ended else None
+        if ended:
+            return max(0, int((min(ended) + DRAIN - time.monotonic()) * 1000) + 1)
+        return None if self.settled else 500
+
+    def _settle_down(self) -> None:
+        """A container that is quiet for a moment may be so for long."""
+        from tuidock.runtime import memory
+
+        self.settled = True
+        self.calls = []
+        gc.collect()
+        memory.release()
 
     def _over(self) -> bool:
         job = self.container
@@ -539,8 +554,6 @@ def main() -> None:
     monitor.calls = []
     for descriptor in request["namespaces"].values():
         os.close(descriptor)
-    gc.collect()
-    gc.freeze()
     monitor.run()
     monitor.hand_over()
     os._exit(0)
