@@ -43,7 +43,7 @@ class Containers:
         self.engine = engine
         self.database = engine.database
         self.roots = engine.roots
-        self.layers = Layers(engine.database, engine.roots)
+        self.trees = Layers(engine.database, engine.roots)
 
     # making
 
@@ -61,7 +61,7 @@ class Containers:
             paths = self.roots.container(container_id)
             written = files.files(config["Hostname"], host_network=request.network == "host")
             try:
-                overlay.make(paths, self.layers, image.chain_ids, written)
+                overlay.make(paths, self.trees, image.chain_ids, written)
                 for mount in mounts:
                     self._make_source(mount)
                 name = self._insert(container_id, request, config, image.id, image.chain_ids, mounts)
@@ -211,7 +211,7 @@ class Containers:
         asked = lifecycle.StartRequest(
             monitor_log=paths.monitor_log,
             bundle=paths.data,
-            rootfs=overlay.stack(self.roots, self.layers, paths, container.chain_ids),
+            rootfs=overlay.stack(self.roots, self.trees, paths, container.chain_ids),
             cgroup=f"{self.roots.cgroup}/{container.id}",
             controllers=cgroups.hierarchy().controllers,
             log=paths.log, socket=paths.socket, state=paths.state, exit=paths.exit, trace=paths.start,
@@ -572,13 +572,11 @@ class Containers:
 
         return views.namespaces(self.get(name), self.list())
 
-    def stack(self, name: str) -> Stack:
+    def layers(self, name: str) -> Stack:
         """Its layers: image, init, read-write, and what is mounted where."""
         from tuidock.engine import views
 
         return views.stack(self.engine, self.get(name))
-
-    layers_of = stack
 
     def explain(self, name: str) -> builtins.list[Call]:
         """The record of its last start."""
