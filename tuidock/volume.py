@@ -13,6 +13,7 @@ from tuidock.oci.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 ACCEPTED = {
     "rw",
@@ -66,7 +67,7 @@ def parse(text: str) -> Mount:
         if word not in ACCEPTED:
             raise UsageError(f'invalid mode: {parts[2]}: "{word}" in "{text}"', f"one of {', '.join(sorted(ACCEPTED))}")
     spread = [word for word in words if word.endswith(("private", "slave"))]
-    common = {
+    common: dict[str, Any] = {
         "read_only": "ro" in words, "copy": "nocopy" not in words, "mode": ",".join(words),
         "propagation": spread[-1] if spread else "rprivate",
     }  # fmt: skip

@@ -599,7 +599,8 @@ class Containers:
 
 def run_request(kept: Mapping[str, Any]) -> RunRequest:
     """A RunRequest from its JSON: lists are tuples again."""
-    return RunRequest(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    return RunRequest(**values)
 
 
 def valid_name(name: str) -> bool:

@@ -54,7 +54,10 @@ class Events:
     def since(self, seq: int) -> list[Event]:
         """Those after `seq`, oldest first."""
         query = "SELECT seq, time, type, action, actor, attributes FROM events WHERE seq > ? ORDER BY seq"
-        return [Event(*row[:5], loads(row[5])) for row in self.database.rows(query, (seq,))]
+        return [
+            Event(number, time, kind, action, actor, loads(attributes))
+            for number, time, kind, action, actor, attributes in self.database.rows(query, (seq,))
+        ]
 
     def watch(self, seq: int, stop_fd: int = -1) -> Iterator[Event]:
         """Those after `seq`, and then each that comes, until descriptor `stop_fd` is readable.
@@ -82,7 +85,7 @@ class Events:
 def watch_paths(paths: list[str], mask: int) -> int:
     """inotify(7): a descriptor that is readable when something of `mask` happened to one of `paths`."""
     libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor: int = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
     if descriptor < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "inotify_init1")
     for path in paths:

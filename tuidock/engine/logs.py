@@ -31,7 +31,7 @@ def lines(container: Container, request: LogRequest, roots: Roots, stop_fd: int)
         return
     try:
         whole = Lines()
-        there = (line for frame in reader.frames() for line in whole.feed(*frame))
+        there: Iterator[LogLine] = (line for frame in reader.frames() for line in whole.feed(*frame))
         if session is None:
             there = _chain(there, whole)
         yield from _last(_between(there, request), request.tail)

@@ -13,6 +13,7 @@ from tuidock.volume import volume_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Mapping
     from typing import Any
 
@@ -49,7 +50,7 @@ class Volumes:
         self.database = database
         self.roots = roots
 
-    def list(self) -> list[Volume]:
+    def list(self) -> builtins.list[Volume]:
         """All, by name."""
         return self._select("")
 
@@ -60,7 +61,7 @@ class Volumes:
             raise NoSuchVolume(name)
         return found[0]
 
-    def _select(self, condition: str, values: tuple[Any, ...] = ()) -> list[Volume]:
+    def _select(self, condition: str, values: tuple[Any, ...] = ()) -> builtins.list[Volume]:
         users: dict[str, list[str]] = {}
         query = "SELECT DISTINCT volume, containers.name FROM mounts JOIN containers ON containers.id = container"
         for volume, container in self.database.rows(query):
@@ -127,7 +128,7 @@ class Volumes:
         remove_tree(os.path.dirname(volume.mountpoint))
         return volume.name
 
-    def prune(self, *, all: bool = False) -> list[str]:
+    def prune(self, *, all: bool = False) -> builtins.list[str]:
         """Remove the anonymous ones that no container uses; with `all` the named ones, too.  Returns their names."""
         unused = [volume for volume in self.list() if not volume.containers and (all or volume.anonymous)]
         return [self.remove(volume.name) for volume in unused]

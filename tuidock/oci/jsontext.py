@@ -38,7 +38,7 @@ else:
         def parse_constant(name: str) -> float:
             raise ValueError(f"{name} is not JSON")
 
-    _scan = make_scanner(_Context)
+    _scan = make_scanner(_Context)  # type: ignore[arg-type]  # it reads these attributes of anything
 
     def loads(text: str | bytes) -> Any:
         """A JSON text to dicts, lists, strings and numbers.  Raises ValueError."""

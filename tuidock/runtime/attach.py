@@ -154,7 +154,7 @@ def failure(told: dict[str, Any]) -> TuidockError:
     kind = getattr(errors, str(told.get("kind")), RuntimeFailure)
     error = RuntimeFailure(str(told.get("message")), str(told.get("hint", "")))
     if isinstance(kind, type) and issubclass(kind, TuidockError):
-        error.__class__ = kind
+        error.__class__ = kind  # type: ignore[assignment]  # all of them have the same two fields
     return error
 
 

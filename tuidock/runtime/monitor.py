@@ -289,7 +289,7 @@ class Monitor:
     def _accept(self) -> None:
         assert self.listener is not None
         try:
-            descriptor, _ = self.listener._accept()
+            descriptor, _ = self.listener._accept()  # type: ignore[attr-defined]
         except OSError:
             return
         self.clients.append(Client(_socket.socket(fileno=descriptor)))
