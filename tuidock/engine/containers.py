@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 from _sqlite3 import IntegrityError
 
 from tuidock.engine import config as configs
 from tuidock.engine import files, names, reconcile, spec, volumes
 from tuidock.engine.requests import ExecRequest, RunRequest
-from tuidock.errors import Conflict, InUse, NameTaken, NotRunning, RuntimeFailure, TuidockError, UsageError
+from tuidock.errors import Conflict, InUse, NameTaken, NoSuchContainer, NotRunning, RuntimeFailure, TuidockError, UsageError
 from tuidock.image.store import Store
 from tuidock.oci.jsontext import dumps
 from tuidock.runtime import bundle, cgroups, identity, lifecycle, seccomp, signals
@@ -162,7 +163,7 @@ class Containers:
         """
         container = reconcile.find(self.database, name)
         with self._lock(container.id) as lock:
-            container = self._settled(container.id)
+            container = self._settled(container.id, lock)
             if container.status == "running":
                 if session:
                     return lifecycle.attached(self.roots.container(container.id).socket)
@@ -251,7 +252,7 @@ class Containers:
         kind, _, other = request.network.partition(":")
         if kind != "container":
             return "host" if kind == "host" else "", etc, {}
-        target = self._settled(reconcile.find(self.database, other).id)
+        target = self.get(other)
         pidfd = bundle.open_pidfd(target.pid, target.start_time) if target.running else -1
         if pidfd < 0:
             raise NotRunning(other, target.status)
@@ -286,17 +287,18 @@ class Containers:
 
     # ending
 
-    def finish(self, name: str, session: Session | None = None) -> int:
+    def finish(self, container_id: str, session: Session | None = None) -> int:
         """The container's process has ended: write that down, and remove what --rm says.  Returns its exit status.
 
         For who promised it at the start (`session` then hears that it is done), and for the clean-up command.
         """
-        with self._lock(name) as lock:
-            container = self._settled(name)
+        with self._lock(container_id) as lock:
+            container = self._settled(container_id, lock)
             for _ in range(500):  # the monitor's last words are on their way to the disk
-                if not reconcile.ended(container, self.roots) and container.status == "running":
-                    time.sleep(0.01)
-                    container = self._settled(name)
+                if container.status != "running" or reconcile.alive(container):
+                    break
+                time.sleep(0.01)
+                container = self._settled(container_id, lock)
             if container.status == "exited":
                 remove_tree(self.roots.container(container.id).run)
                 if container.removes_itself:
@@ -320,12 +322,14 @@ class Containers:
         if timeout is None:
             timeout = float(config.get("StopTimeout", GRACE))
         number = signals.number(signal or config["StopSignal"])
+        watch = self._watch(container)
         lifecycle.kill(container.pid, container.start_time, number)
-        if not self._wait_end(container, None if timeout < 0 else timeout):
+        status = self._end(container, watch, None if timeout < 0 else timeout)
+        if status is None:
             lifecycle.kill(container.pid, container.start_time, 9)
-            if not self._wait_end(container, GRACE):
-                raise RuntimeFailure(f"container {name} did not end within {GRACE:.0f} s of SIGKILL", "dmesg may say why")
-        status = self._end_of(container)
+            status = self._end(container, watch, GRACE)
+        if status is None:
+            raise RuntimeFailure(f"container {name} did not end within {GRACE:.0f} s of SIGKILL", "dmesg may say why")
         self._tell(container, "stop")
         return status
 
@@ -337,8 +341,7 @@ class Containers:
             raise NotRunning(name, container.status)
         self._tell(container, "kill", signal=str(number))
         if number == 9:
-            self._wait_end(container, GRACE)
-            self._end_of(container)
+            self._end(container, self._watch(container), GRACE)
 
     def restart(self, name: str, timeout: float | None = None) -> None:
         """Stop, then start; one that does not run is started."""
@@ -350,39 +353,42 @@ class Containers:
     def wait(self, name: str) -> int:
         """Wait until it has ended.  Returns its exit status; of one that does not run the last one, at once."""
         container = self.get(name)
-        if container.running:
-            self._wait_end(container, None)
-        return self._end_of(container)
+        status = self._end(container, self._watch(container), None) if container.running else container.exit_code
+        return reconcile.LOST if status is None else status
 
-    def _wait_end(self, container: Container, seconds: float | None) -> bool:
-        """Wait for the end of pid 1 and for its monitor to have written it down; False if the time is over first."""
-        import select
-
-        deadline = None if seconds is None else time.monotonic() + seconds
-        for pid, started in ((container.pid, container.start_time), (container.monitor_pid, 0)):
-            descriptor = bundle.open_pidfd(pid, started or bundle.start_time(pid))
-            if descriptor < 0:
-                continue
-            try:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic()) + (0 if started else 5)
-                poll = select.poll()
-                poll.register(descriptor, select.POLLIN)
-                if not started and os.path.exists(self.roots.container(container.id).exit):
-                    continue
-                if not poll.poll(None if left is None else left * 1000):
-                    return False
-            finally:
-                os.close(descriptor)
-        return True
-
-    def _end_of(self, container: Container) -> int:
-        """Its exit status after its end, which is written down by now; the container may be gone already (--rm)."""
+    def _watch(self, container: Container) -> Session | None:
+        """Somebody who will tell of the end; None if its monitor is gone."""
         try:
-            with self._lock(container.id):
-                return self._settled(container.id).exit_code
-        except TuidockError:
-            end = bundle.read_json(self.roots.container(container.id).exit)
-            return int(end["status"]) if end else reconcile.LOST
+            return lifecycle.watch(self.roots.container(container.id).socket)
+        except (OSError, RuntimeFailure):
+            return None
+
+    def _end(self, container: Container, watch: Session | None, seconds: float | None) -> int | None:
+        """Wait for its end and see that it is written down.  Returns its exit status; None if the time is over first.
+
+        The status comes from the monitor: a container with --rm may be gone before its row can be read.
+        """
+        pidfd = -1
+        if watch is None:
+            pidfd = bundle.open_pidfd(container.pid, container.start_time)
+        poll = select.poll()
+        if watch is not None or pidfd >= 0:
+            poll.register(watch.descriptor if watch is not None else pidfd, select.POLLIN)
+            try:
+                if not poll.poll(None if seconds is None else max(0.0, seconds) * 1000):
+                    return None
+            finally:
+                if pidfd >= 0:
+                    os.close(pidfd)
+        status = next((value for kind, value in watch.events() if kind == "exit"), None) if watch is not None else None
+        if watch is not None:
+            watch.close()
+        try:
+            with self._lock(container.id) as lock:
+                settled = self._settled(container.id, lock)
+        except NoSuchContainer:
+            return reconcile.LOST if status is None else int(status)
+        return settled.exit_code if status is None else int(status)
 
     def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> str:
         """Remove a container.  force: kill it first.  volumes: its anonymous volumes, too.  Returns its id.
@@ -396,12 +402,13 @@ class Containers:
                 f"stop it first (`tuidock stop {name}`), or `tuidock rm -f {name}`",
             )
         if container.running:
+            watch = self._watch(container)
             lifecycle.kill(container.pid, container.start_time, 9)
-            self._wait_end(container, GRACE)
+            self._end(container, watch, GRACE)
         with self._lock(container.id) as lock:
             try:
-                container = self._settled(container.id)
-            except TuidockError:
+                container = self._settled(container.id, lock)
+            except NoSuchContainer:
                 return container.id  # its own --rm was faster
             if container.running:
                 raise InUse(f"container {name} did not end", "dmesg may say why")
@@ -497,11 +504,12 @@ class Containers:
 
     def list(self, *, all: bool = False) -> builtins.list[Container]:
         """The running ones, or all; newest first; settled where that was needed."""
-        found = []
+        found: builtins.list[Container] = []
         for row in self.database.rows(f"{reconcile.QUERY} ORDER BY created_at DESC"):
             container = self._looked_after(reconcile.container(row))
             if container is not None and (all or container.running):
                 found.append(container)
+        reconcile.sweep(self.database, self.roots)
         return found
 
     def get(self, name: str) -> Container:
@@ -518,19 +526,23 @@ class Containers:
         if not lock.take(wait=False):
             return container
         try:
-            container = self._settled(container.id)
+            container = self._settled(container.id, lock)
             if (container.status == "exited" and container.removes_itself) or container.status == "removing":
                 self._remove(container, lock, volumes=True)
                 return None
             return container
-        except TuidockError:
+        except NoSuchContainer:
             return None
         finally:
             lock.release()
 
-    def _settled(self, container_id: str) -> Container:
-        """The row as it is now, settled; under the lock."""
-        return reconcile.settle(self.database, self.roots, reconcile.find(self.database, container_id))
+    def _settled(self, container_id: str, lock: Lock) -> Container:
+        """The row as it is now, settled; under the lock, which goes if the container has gone."""
+        try:
+            return reconcile.settle(self.database, self.roots, reconcile.find(self.database, container_id))
+        except NoSuchContainer:
+            lock.spent = True
+            raise
 
     def _lock_path(self, container_id: str) -> str:
         return f"{self.roots.locks}/container-{container_id}"

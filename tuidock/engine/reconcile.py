@@ -27,6 +27,9 @@ COLUMNS = (
 )  # fmt: skip
 QUERY = f"SELECT {', '.join(COLUMNS)} FROM containers"
 
+SWEEP_AFTER = 60.0
+"""Seconds after which a folder without a row is nobody's."""
+
 LOST = 255
 """Exit status of a container whose end nobody saw: its monitor was killed, or the machine went down."""
 
@@ -188,6 +191,31 @@ def _settle_start(database: Database, roots: Roots, container: Container) -> Con
     with database.transaction() as transaction:
         transaction.execute("UPDATE containers SET status = 'created', error = ? WHERE id = ?", (container.error, container.id))
     return container
+
+
+def sweep(database: Database, roots: Roots) -> None:
+    """Remove the folders of containers that are in no row: a front end was killed between the two.
+
+    Rows come last when a container is made, so only folders that are older than any `create` takes.
+    """
+    from time import time
+
+    try:
+        there = os.listdir(roots.containers)
+    except FileNotFoundError:
+        return
+    known = {row[0] for row in database.rows("SELECT id FROM containers")}
+    for container_id in set(there) - known:
+        paths = roots.container(container_id)
+        try:
+            old = os.stat(paths.data).st_ctime < time() - SWEEP_AFTER
+        except FileNotFoundError:
+            continue
+        if old:
+            from tuidock.storage.remove import remove_tree
+
+            remove_tree(paths.run)
+            remove_tree(paths.data)
 
 
 def set_running(transaction: Any, container: Container) -> None:

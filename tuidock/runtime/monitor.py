@@ -390,8 +390,7 @@ class Monitor:
             if job.terminal >= 0:
                 terminal.resize(job.terminal, int(asked["rows"]), int(asked["columns"]))
         elif kind == wire.SIGNAL and job is not None:
-            if job.status is None:
-                signal.pidfd_send_signal(job.pidfd, int(wire.read_json(payload)["signal"]))
+            _pass_on(job, int(wire.read_json(payload)["signal"]))
         elif kind in (wire.ATTACH, wire.WATCH):
             assert self.container is not None
             client.streams = kind == wire.ATTACH
@@ -486,6 +485,15 @@ def _child(
     init.main(theirs, config, request, streams)
 
 
+def _pass_on(container: Job, number: int) -> None:
+    """Who ends the monitor means the container: a machine that shuts down, say."""
+    if container.status is None:
+        try:
+            signal.pidfd_send_signal(container.pidfd, number)
+        except ProcessLookupError:
+            pass
+
+
 def _wait(pidfd: int) -> int:
     """Reap the process of a pidfd: its exit status, 128 + N if signal N ended it."""
     while True:
@@ -550,7 +558,7 @@ def main() -> None:
     client.send(wire.pack_json(wire.READY, state))
     stop = int(request.get("stop_signal", signal.SIGTERM))
     container = monitor.container
-    signal.signal(signal.SIGTERM, lambda *_: signal.pidfd_send_signal(container.pidfd, stop))
+    signal.signal(signal.SIGTERM, lambda *_: _pass_on(container, stop))
     monitor.calls = []
     for descriptor in request["namespaces"].values():
         os.close(descriptor)
