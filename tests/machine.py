@@ -1,5 +1,6 @@
 """What tests ask of the machine itself: the kernel's own view, never tuidock's.
 
+What it answers:
 inode(pid, "net")                    which namespace a process is in
 leftovers(roots)                     what still names a root after everything in it was removed
 Cli(roots)("run", "--rm", …)         the command as a user starts it, in a process of its own
