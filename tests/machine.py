@@ -86,19 +86,26 @@ def cgroups_named(name: str) -> list[str]:
 
 
 def processes_of(roots: Roots) -> dict[int, str]:
-    """Processes that belong to a root: by their cgroup, or because their command line or environment names it."""
+    """Processes that belong to a root: its name is in their cgroup, their command line, their open files or their mounts.
+
+    A monitor's command line does not name it, but its log and the overlay in its mount namespace do.
+    """
     found = {}
-    marks = [f"{path}".encode() for path in (roots.data, roots.run)]
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
+        process = Path("/proc", entry)
         try:
-            words = Path(f"/proc/{entry}/cmdline").read_bytes()
-            cgroup = Path(f"/proc/{entry}/cgroup").read_bytes()
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            cgroup = (process / "cgroup").read_text()
+            files = [os.readlink(link) for link in (process / "fd").iterdir()]
+            own_mounts = inode(entry, "mnt") != inode("self", "mnt")
+            mounts = (process / "mountinfo").read_text() if own_mounts else ""
         except OSError:
-            continue
-        if any(mark in words for mark in marks) or f"/{roots.cgroup}/".encode() in cgroup:
-            found[int(entry)] = words.replace(b"\0", b" ").decode(errors="replace").strip()
+            continue  # it ended meanwhile, or is not ours to look at
+        named = any(path in text for path in (roots.data, roots.run) for text in (words, mounts, *files))
+        if named or f"/{roots.cgroup}/" in cgroup:
+            found[int(entry)] = words or (process / "comm").read_text().strip()
     return found
 
 
