@@ -15,6 +15,7 @@ from tuidock.image.store import Store
 from tuidock.oci.jsontext import dumps
 from tuidock.runtime import bundle, cgroups, identity, lifecycle, seccomp, signals
 from tuidock.runtime.cgroups import limits
+from tuidock.runtime.spawn import Spawned, interpreter_command
 from tuidock.storage import overlay
 from tuidock.storage.layers import Layers
 from tuidock.storage.locks import Lock
@@ -152,7 +153,7 @@ class Containers:
 
     def start(
         self, name: str, *, session: bool = False, cleanup_here: bool = False, size: tuple[int, int] = (0, 0),
-        monitor: lifecycle.Monitor | None = None,
+        monitor: Spawned | None = None,
     ) -> Session | None:  # fmt: skip
         """Start a container that is made or has ended.
 
@@ -192,7 +193,7 @@ class Containers:
         session: bool,
         cleanup_here: bool,
         size: tuple[int, int],
-        monitor: lifecycle.Monitor | None,
+        monitor: Spawned | None,
     ) -> tuple[Session, dict[str, Any]]:
         request = run_request(container.request)
         paths = self.roots.container(container.id)
@@ -217,7 +218,7 @@ class Containers:
             controllers=cgroups.hierarchy().controllers,
             log=paths.log, socket=paths.socket, state=paths.state, exit=paths.exit, trace=paths.start,
             cleanup=[
-                *lifecycle.interpreter_command("tuidock.engine.cleanup", "sys.argv[2:]"),
+                *interpreter_command("tuidock.engine.cleanup", "sys.argv[2:]"),
                 self.roots.data, self.roots.run, container.id,
             ],
             seccomp=self._filter(request, capabilities),
@@ -228,7 +229,7 @@ class Containers:
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
         try:
-            return (monitor or lifecycle.Monitor()).start(asked, joined)
+            return lifecycle.start(monitor or Spawned(), asked, joined)
         finally:
             for descriptor in joined.values():
                 os.close(descriptor)

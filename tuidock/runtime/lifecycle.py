@@ -1,21 +1,18 @@
 """This folder's door: start a bundle with a monitor beside it, run further processes in it, attach, signal.
 
 What a front end asks of the monitor is one object (`StartRequest`), sent over the socket that the monitor is born with.
-A monitor takes as long to load as `create` takes to do its work, so `run` spawns it first: the two share the time.
 """
 
 from __future__ import annotations
 
 import _signal as signal
 import _socket
-import fcntl
 import os
 import sys as interpreter
 
-from tuidock.errors import Missing, RuntimeFailure
+from tuidock.errors import RuntimeFailure
 from tuidock.oci.value import Value
 from tuidock.runtime import attach, bundle, wire
-from tuidock.runtime import syscalls as sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +21,7 @@ if TYPE_CHECKING:
 
     from tuidock.runtime.attach import Session
     from tuidock.runtime.mounts import Overlay
-
-BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from {module} import main; main({arguments})"
+    from tuidock.runtime.spawn import Spawned
 
 
 class StartRequest(Value):
@@ -62,98 +58,27 @@ class StartRequest(Value):
     stop_signal: int = signal.SIGTERM
 
 
-class Monitor:
-    """A monitor that was spawned and not yet told what to do: it loads itself while the front end finds that out.
+def start(spawned: Spawned, request: StartRequest, namespaces: Mapping[str, int]) -> tuple[Session, dict[str, Any]]:
+    """Start a container with the monitor that was spawned for it.
 
-    One that is never told ends by itself when this is closed.
+    namespaces: runtime-spec's name of a namespace to an open descriptor of it, for those that config.json gives a path
+    for: the path may mean another by the time it is opened.
+    Returns the session and what is known of the process: pid, start_time, boot_id, monitor, started_at (ns).
+    Raises what the monitor or the container's init said; nothing is left then.
     """
-
-    def __init__(self) -> None:
-        """Spawn it.  Raises Missing where there is no right to, or the kernel is too old."""
-        self.connection, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        try:
-            self.pid = _spawn(theirs.fileno())
-        except BaseException:
-            self.connection.close()
-            raise
-        finally:
-            theirs.close()
-
-    def start(self, request: StartRequest, namespaces: Mapping[str, int]) -> tuple[Session, dict[str, Any]]:
-        """Start the container.
-
-        namespaces: runtime-spec's name of a namespace to an open descriptor of it, for those that config.json gives a
-        path for: the path may mean another by the time it is opened.
-        Returns the session and what is known of the process: pid, start_time, boot_id, monitor, started_at (ns).
-        Raises what the monitor or the container's init said; nothing is left then.
-        """
-        value = request.as_dict()
-        value["rootfs"] = {**request.rootfs.as_dict(), "lower": list(request.rootfs.lower)}
-        value["cleanup"], value["controllers"] = list(request.cleanup), dict(request.controllers)
-        value["namespaces"] = list(namespaces)
-        opening = wire.pack_json(wire.START, value)
-        rights = b"".join(descriptor.to_bytes(4, interpreter.byteorder) for descriptor in namespaces.values())
-        # the first byte carries the descriptors: the monitor takes them with the message's head
-        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if rights else []
-        self.connection.sendmsg([opening[:1]], ancillary)
-        self._forked()
-        return attach.converse(self.connection, opening[1:])
-
-    def close(self) -> None:
-        """It is not needed after all."""
-        self.connection.close()
-        self._forked()
-
-    def _forked(self) -> None:
-        """It forks and ends at once; the monitor itself is nobody's child."""
-        if self.pid:
-            os.waitpid(self.pid, 0)
-            self.pid = 0
-
-
-def interpreter_command(module: str, arguments: str = "") -> list[str]:
-    """The words that run `module`.main in a fresh interpreter without site: small, quick, deaf to the environment."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    base = os.path.realpath(getattr(interpreter, "_base_executable", "") or interpreter.executable)
-    return [base, "-I", "-S", "-c", BOOTSTRAP.format(module=module, arguments=arguments), package]
-
-
-def _spawn(connection: int) -> int:
-    """A monitor with `connection` as its descriptor 3.  Returns the pid of what forks it.
-
-    Its executable lies on a read-only mount that nobody else can reach: what a container gets hold of as /proc/self/exe
-    cannot be written, whatever it runs (CVE-2019-5736).
-    """
-    command = interpreter_command("tuidock.runtime.monitor")
+    value = request.as_dict()
+    value["rootfs"] = {**request.rootfs.as_dict(), "lower": list(request.rootfs.lower)}
+    value["cleanup"], value["controllers"] = list(request.cleanup), dict(request.controllers)
+    value["namespaces"] = list(namespaces)
+    opening = wire.pack_json(wire.START, value)
+    rights = b"".join(descriptor.to_bytes(4, interpreter.byteorder) for descriptor in namespaces.values())
+    # the first byte carries the descriptors: the monitor takes them with the message's head
+    ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if rights else []
     try:
-        sealed = sys.open_tree(sys.AT_FDCWD, command[0], sys.OPEN_TREE_CLONE)
-    except PermissionError as error:
-        raise Missing("containers need root", "run it as root: sudo tuidock …") from error
-    except OSError as error:
-        raise Missing(f"this kernel cannot copy a mount: {error.strerror}", "Linux 5.12 and newer can") from error
-    program = sealed
-    try:
-        sys.mount_setattr(sealed, sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NODEV)
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_DUP2, connection, 3),
-        ]
-        if sealed == 3:  # else the dup2 would cover it
-            program = fcntl.fcntl(sealed, fcntl.F_DUPFD_CLOEXEC, 4)
-        environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
-        defaults = [signal.SIGPIPE, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP]
-        return os.posix_spawn(
-            f"/proc/self/fd/{program}", command, environment,
-            file_actions=actions, setsid=True, setsigmask=(), setsigdef=defaults,
-        )  # fmt: skip
-    except OSError as error:
-        raise Missing(f"the monitor cannot be started: {error.strerror}", "Linux 5.12 or newer is needed") from error
+        spawned.connection.sendmsg([opening[:1]], ancillary)
+        return attach.converse(spawned.connection, opening[1:])
     finally:
-        os.close(sealed)
-        if program != sealed:
-            os.close(program)
+        spawned.reap()
 
 
 def exec_(socket: str, process: Mapping[str, Any], *, seccomp: str = "", stdin: bool = False, detach: bool = False) -> Session:

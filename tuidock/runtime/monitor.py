@@ -1,6 +1,6 @@
 """The process beside each container: parent of its pid 1, owner of its streams, writer of its log and of its end.
 
-It is a fresh interpreter without site (`lifecycle.Monitor`), so it is small, and it lives in a mount namespace of its own:
+It is a fresh interpreter without site (spawn.py), so it is small, and it lives in a mount namespace of its own:
 the container's overlay is mounted here and nowhere else, and what is mounted here cannot leak.  Nothing depends on the
 front end that started it.  It ends when the container has ended and that is written down; taking apart what lies in
 the database is the clean-up's work (`engine/containers.py`), which it starts as a command, or leaves to the front end
@@ -516,12 +516,7 @@ def _complain(words: str) -> None:
 
 
 def main() -> None:
-    """What `lifecycle.Monitor` spawns: descriptor 3 is the front end that starts the container.
-
-    It forks once, so that it is nobody's child: a front end that lives on gets no zombie.
-    """
-    if os.fork():
-        os._exit(0)
+    """The rest of a monitor's life: descriptor 3 is the front end that starts the container (spawn.py, launch.py)."""
     with open("/proc/self/comm", "wb") as name:
         name.write(b"tuidock-monitor")
     os.set_inheritable(3, False)
