@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machine import Cli, eventually, leftovers, make_busybox, sweep, usable_for_overlay
+from tests.machine import Cli, eventually, leftovers, make_busybox, platform, sweep, usable_for_overlay
 from tuidock.storage.paths import Roots
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
 
-ASK_THE_KERNEL = {"engine", "cli", "busybox", "debian"}
+ASK_THE_KERNEL = {"engine", "cli", "busybox"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,9 +92,23 @@ def cli(roots: Roots) -> Cli:
 
 
 @pytest.fixture(scope="session")
-def busybox_tar(scratch: Path) -> Path:
+def bases(request: pytest.FixtureRequest) -> Path:
+    """Where base images are kept from one session to the next (pytest's own cache, so `make clean` takes it)."""
+    cache = request.config.cache
+    assert cache is not None
+    return Path(cache.mkdir("bases"))
+
+
+@pytest.fixture(scope="session")
+def busybox_tar(bases: Path) -> Path:
     """A rootfs tar of 2 MB with busybox."""
-    return make_busybox(scratch)
+    return make_busybox(bases)
+
+
+@pytest.fixture(scope="session")
+def debian_tar(bases: Path) -> Path:
+    """A rootfs tar of 126 MB with Debian 12; 25 s the first time."""
+    return Path(platform("rootfs.sh", "debian", str(bases)).splitlines()[-1])
 
 
 @pytest.fixture
