@@ -251,8 +251,8 @@ def usable_for_overlay() -> str:
         points = {words[4]: words[words.index("-") + 1] for words in (line.split() for line in file)}
     for folder in ("/tmp", "/var/tmp"):
         point = os.path.realpath(folder)
-        while point not in points:
+        while point not in points and point != "/":
             point = os.path.dirname(point)
-        if points[point] != "overlay":
+        if points.get(point) != "overlay":  # in a chroot, the root may be no mount
             return folder
     return ""

@@ -40,8 +40,8 @@ sys.addaudithook(note)
 """
 HOOKED = """\
 import sys
-from tuidock.runtime import lifecycle
-lifecycle.BOOTSTRAP = {hook!r} + lifecycle.BOOTSTRAP
+from tuidock.runtime import spawn
+spawn.BOOTSTRAP = {hook!r} + spawn.BOOTSTRAP
 from tuidock.cli.main import main
 sys.exit(main())
 """
