@@ -47,9 +47,7 @@ class Layers:
             os.rename(path, f"{self.roots.trash}/{os.urandom(8).hex()}")
         os.rename(staged, path)
 
-    def add(
-        self, transaction: Transaction, chain_id: str, diff_id: str, parent: str, blob: str, size: int
-    ) -> None:  # fmt: skip
+    def add(self, transaction: Transaction, chain_id: str, diff_id: str, parent: str, blob: str, size: int) -> None:
         """Make a placed layer known, with a link.  size: bytes of the regular files in it."""
         digits = chain_id.removeprefix("sha256:")
         length = SHORTEST_LINK
@@ -65,19 +63,24 @@ class Layers:
             (chain_id, diff_id, parent, blob, link, size),
         )
 
-    def discard(self, transaction: Transaction, chain_id: str) -> str:
-        """Forget a layer.  Returns the name of its link, for `drop` after the commit."""
-        row = transaction.row("DELETE FROM layers WHERE chain_id = ? RETURNING link", (chain_id,))
-        return str(row[0]) if row else ""
+    def size(self, chain_id: str) -> int:
+        """Bytes of its regular files; 0 for one that is not here."""
+        row = self.database.row("SELECT size FROM layers WHERE chain_id = ?", (chain_id,))
+        return int(row[0]) if row else 0
 
-    def drop(self, chain_id: str, link: str) -> None:
-        """Move a forgotten layer's tree to the trash and unlink its short name; the store lock is held exclusively."""
-        if link:
-            try:
+    def forget_others(self, transaction: Transaction, used: set[str]) -> list[str]:
+        """All but `used` are known no more.  Returns their chain ids, those that stand on others first."""
+        rows = transaction.execute("SELECT chain_id FROM layers ORDER BY rowid DESC").fetchall()
+        gone = [row[0] for row in rows if row[0] not in used]
+        for chain_id in gone:
+            transaction.execute("DELETE FROM layers WHERE chain_id = ?", (chain_id,))
+        return gone
+
+    def clear(self, used: set[str]) -> None:
+        """Move the trees of all but `used` to the trash, with their links; the store lock is held exclusively."""
+        for name in os.listdir(self.roots.layers):
+            if f"sha256:{name}" not in used:
+                os.rename(f"{self.roots.layers}/{name}", f"{self.roots.trash}/{os.urandom(8).hex()}")
+        for link in os.listdir(self.roots.links):
+            if not os.path.exists(f"{self.roots.links}/{link}"):
                 os.unlink(f"{self.roots.links}/{link}")
-            except FileNotFoundError:
-                pass
-        try:
-            os.rename(self.path(chain_id), f"{self.roots.trash}/{os.urandom(8).hex()}")
-        except FileNotFoundError:
-            pass
