@@ -1,0 +1,130 @@
+"""The options of what a user can ask for, each declared once: for the command line, a form on the screen and, later, the API.
+
+An option that fills a field of a request (`requests.py`) names it; the others steer the front end alone (`--cidfile`).
+What the options of docker are that tuidock does not have yet stands here too, so that they can be refused by name.
+"""
+
+from __future__ import annotations
+
+from tuidock.oci.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+BOOL, TEXT, LIST, INTEGER, BYTES, DECIMAL = "", "string", "list", "int", "bytes", "decimal"
+"""Kinds, by the word that help shows for them; `quantities.read` knows what each takes."""
+
+PROCESS, FILES, RESOURCES, SECURITY, NETWORK, CONTAINER = "Process", "File", "Resource", "Security", "Network", "Container"
+"""Groups of run's and create's options, in the order of its help: see GROUPS."""
+GROUPS = (CONTAINER, PROCESS, FILES, RESOURCES, SECURITY, NETWORK)
+
+
+class Option(Value):
+    """One option."""
+
+    name: str
+    """without dashes"""
+    short: str = ""
+    """one letter, or empty"""
+    kind: str = BOOL
+    meaning: str = ""
+    default: Any = None
+    """None: the kind's own zero (False, "", (), 0); what differs is shown in help"""
+    field: str = ""
+    """of the request; empty for one that the front end keeps to itself"""
+    group: str = ""
+    shown_kind: str = ""
+    """the word for its kind in help, if another is clearer (filter, network)"""
+
+
+ENV = Option("env", "e", LIST, "Set environment variables", field="env", group=PROCESS)
+ENV_FILE = Option("env-file", "", LIST, "Read in a file of environment variables", group=PROCESS)
+DETACH_KEYS = Option("detach-keys", "", TEXT, "Override the key sequence for detaching a container", group=PROCESS)
+INTERACTIVE = Option("interactive", "i", BOOL, "Keep STDIN open even if not attached", field="interactive", group=PROCESS)
+TTY = Option("tty", "t", BOOL, "Allocate a pseudo-TTY", field="tty", group=PROCESS)
+USER = Option("user", "u", TEXT, "Username or UID (format: <name|uid>[:<group|gid>])", field="user", group=PROCESS)
+WORKDIR = Option("workdir", "w", TEXT, "Working directory inside the container", field="workdir", group=PROCESS)
+SIG_PROXY = Option("sig-proxy", "", BOOL, "Proxy received signals to the process", True, group=PROCESS)
+
+CREATE = (
+    Option("name", "", TEXT, "Assign a name to the container", field="name", group=CONTAINER),
+    Option("rm", "", BOOL, "Automatically remove the container and its associated anonymous volumes when it exits",
+           field="remove", group=CONTAINER),
+    Option("label", "l", LIST, "Set meta data on a container", field="labels", group=CONTAINER),
+    Option("label-file", "", LIST, "Read in a line delimited file of labels", group=CONTAINER),
+    Option("cidfile", "", TEXT, "Write the container ID to the file", group=CONTAINER),
+    Option("pull", "", TEXT, 'Pull image before running ("always", "missing", "never")', "missing", group=CONTAINER),
+    Option("quiet", "q", BOOL, "Suppress the pull output", group=CONTAINER),
+    Option("stop-signal", "", TEXT, "Signal to stop the container", field="stop_signal", group=CONTAINER),
+    Option("stop-timeout", "", INTEGER, "Timeout (in seconds) to stop a container", field="stop_timeout", group=CONTAINER),
+    Option("attach", "a", LIST, "Attach to STDIN, STDOUT or STDERR", field="attach", group=PROCESS),
+    Option("entrypoint", "", TEXT, "Overwrite the default ENTRYPOINT of the image", field="entrypoint", group=PROCESS),
+    ENV,
+    ENV_FILE,
+    Option("init", "", BOOL, "Run an init inside the container that forwards signals and reaps processes", field="init",
+           group=PROCESS),
+    INTERACTIVE,
+    TTY,
+    USER,
+    WORKDIR,
+    Option("volume", "v", LIST, "Bind mount a volume", field="volumes", group=FILES),
+    Option("tmpfs", "", LIST, "Mount a tmpfs directory", field="tmpfs", group=FILES),
+    Option("read-only", "", BOOL, "Mount the container's root filesystem as read only", field="read_only", group=FILES),
+    Option("shm-size", "", BYTES, "Size of /dev/shm (default 64m)", 64 << 20, field="shm_size", group=FILES),
+    Option("memory", "m", BYTES, "Memory limit", field="memory", group=RESOURCES),
+    Option("memory-swap", "", BYTES, "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
+           field="memory_swap", group=RESOURCES),
+    Option("cpus", "", DECIMAL, "Number of CPUs", field="cpus", group=RESOURCES),
+    Option("pids-limit", "", INTEGER, "Tune container pids limit (set -1 for unlimited)", field="pids_limit",
+           group=RESOURCES),
+    Option("cap-add", "", LIST, "Add Linux capabilities", field="cap_add", group=SECURITY),
+    Option("cap-drop", "", LIST, "Drop Linux capabilities", field="cap_drop", group=SECURITY),
+    Option("privileged", "", BOOL, "Give extended privileges to this container", field="privileged", group=SECURITY),
+    Option("security-opt", "", LIST, "Security Options", field="security_opt", group=SECURITY),
+    Option("network", "", TEXT, "Connect a container to a network: none, host or container:NAME", "none",
+           field="network", group=NETWORK, shown_kind="network"),
+    Option("hostname", "h", TEXT, "Container host name", field="hostname", group=NETWORK),
+)  # fmt: skip
+RUN = (
+    Option("detach", "d", BOOL, "Run container in background and print container ID", field="detach", group=PROCESS),
+    DETACH_KEYS,
+    SIG_PROXY,
+    *CREATE,
+)
+EXEC = (
+    Option("detach", "d", BOOL, "Detached mode: run command in the background", field="detach"),
+    DETACH_KEYS.replace(group=""),
+    ENV.replace(group=""),
+    ENV_FILE.replace(group=""),
+    INTERACTIVE.replace(group=""),
+    Option("privileged", "", BOOL, "Give extended privileges to the command", field="privileged"),
+    TTY.replace(group=""),
+    USER.replace(group=""),
+    WORKDIR.replace(group=""),
+)
+LOGS = (
+    Option("follow", "f", BOOL, "Follow log output", field="follow"),
+    Option("since", "", TEXT, 'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42'
+           " minutes)", field="since"),
+    Option("tail", "n", TEXT, "Number of lines to show from the end of the logs", "all", field="tail"),
+    Option("timestamps", "t", BOOL, "Show timestamps"),
+    Option("until", "", TEXT, 'Show logs before a timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for'
+           " 42 minutes)", field="until"),
+)  # fmt: skip
+
+SYNONYMS = {"net": "network", "time": "timeout", "dns-opt": "dns-option", "net-alias": "network-alias"}
+"""Long names that docker keeps for old scripts, without showing them."""
+
+RUN_LATER = (
+    "add-host annotation blkio-weight blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent cpu-period"
+    " cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpuset-cpus cpuset-mems device device-cgroup-rule"
+    " device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-option dns-search"
+    " domainname expose gpus group-add health-cmd health-interval health-retries health-start-interval"
+    " health-start-period health-timeout ip ip6 ipc isolation kernel-memory link link-local-ip log-driver log-opt"
+    " mac-address memory-reservation memory-swappiness mount network-alias no-healthcheck oom-kill-disable"
+    " oom-score-adj pid platform publish publish-all restart runtime storage-opt sysctl ulimit use-api-socket userns uts"
+    " volume-driver volumes-from"
+)
+"""Docker's options of run and create that are not there yet, by name."""
+RUN_LATER_SHORT = {"p": "publish", "P": "publish-all", "c": "cpu-shares"}
