@@ -11,14 +11,15 @@ bytes that came, so that a push sends what was pulled.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from tuidock.errors import Refused
+from tuidock.errors import Refused, TuidockError
 from tuidock.image import index
-from tuidock.image.compression import chunks_of, opened, plain
+from tuidock.image.compression import chunks_of, kind_of, opened, plain
 from tuidock.image.extraction import Extraction
 from tuidock.image.naming import give
 from tuidock.image.packing import Packing
@@ -105,6 +106,8 @@ class Intake:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.workspace.__exit__(kind, error, trace)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TuidockError(f"no space left under {self.roots.data}", "`tuidock rmi` frees some") from error
 
     # bringing things in
 
@@ -154,6 +157,16 @@ class Intake:
         media_type = documents.LAYER_ZSTD if kind == "zstd" else documents.LAYER_GZIP
         return unpacked.replace(blob=Descriptor(media_type, ingest.digest, ingest.size))
 
+    def known(self, chain_id: str, diff_id: str) -> NewLayer | None:
+        """A layer that is here already, with its blob; None if it is not."""
+        blob = self.layers.blob(chain_id)
+        if not blob or not self.blobs.has(blob):
+            return None
+        with self.blobs.open(blob) as stream:
+            kind = kind_of(stream.read(6))
+        media_type = {"gzip": documents.LAYER_GZIP, "zstd": documents.LAYER_ZSTD}.get(kind, documents.LAYER)
+        return NewLayer(diff_id, Descriptor(media_type, blob, os.path.getsize(self.blobs.path(blob))))
+
     def _unpack_blob(self, layer: NewLayer, below: Sequence[NewLayer]) -> None:
         """A layer that is here as a blob.  Raises Refused if it is not what its image's config says."""
         what = f"layer {layer.diff_id.removeprefix(PREFIX)[:12]} unpacking"
@@ -194,19 +207,24 @@ class Intake:
         Returns lines about names that another image has lost.
         """
         while True:
-            for image in self.images:
+            for image in self._fresh():
                 self._unpack_missing(image)
             self.workspace.sync()
             with Lock(f"{self.roots.locks}/store"):
-                if not all(self._whole(image) for image in self.images):
+                fresh = self._fresh()
+                if not all(self._whole(image) for image in fresh):
                     continue  # a layer that was here has just been removed by another process
-                self._place()
+                self._place(fresh)
                 lost: list[str] = []
                 with self.database.transaction() as transaction:
                     for image in self.images:
                         lost += self._insert(transaction, image, action)
                 index.write(self.database, self.blobs)
                 return lost
+
+    def _fresh(self) -> list[NewImage]:
+        """Those that are not here yet: one that comes again only gets names."""
+        return [image for image in self.images if not self.database.row("SELECT 1 FROM images WHERE id = ?", (image.id,))]
 
     def _unpack_missing(self, image: NewImage) -> None:
         for number, chain_id in enumerate(image.chain):
@@ -219,9 +237,9 @@ class Intake:
             blob in self._files or self.blobs.has(blob) for blob in wanted
         )
 
-    def _place(self) -> None:
+    def _place(self, images: Sequence[NewImage]) -> None:
         """Blobs and trees get their names, and the names are on the disk."""
-        for image in self.images:
+        for image in images:
             for blob in (image.id, digest(image.manifest), *(layer.blob.digest for layer in image.layers)):
                 path = self._files.pop(blob, "")
                 if path:

@@ -272,6 +272,30 @@ class TarStream:
         return text.split(b"\n")[1:wanted]
 
 
+def clean(name: bytes) -> list[bytes]:
+    """The parts of a name, as docker takes it: from the layer's root, without `.`, with `..` worked out.
+
+    Raises Refused if it leads out of the root.
+
+    >>> clean(b"/./usr/../etc/passwd")
+    [b'etc', b'passwd']
+    """
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise Refused(f"{shown(name)} leads out of the layer")
+            parts.pop()
+        elif part not in (b"", b"."):
+            parts.append(part)
+    return parts
+
+
+def shown(name: bytes) -> str:
+    """A name for a message."""
+    return repr(name[:200].decode("utf-8", "backslashreplace"))
+
+
 def number(field: bytes, what: str) -> int:
     """A header's number: octal digits, or binary if the first bit is set (GNU and star).  Raises Refused if negative."""
     if field[0] & 0x80:

@@ -31,6 +31,8 @@ from tuidock.image.tarstream import (
     SYMLINK,
     Entry,
     TarStream,
+    clean,
+    shown,
 )
 from tuidock.oci.jsontext import dumps
 from tuidock.runtime import syscalls as sys
@@ -55,6 +57,9 @@ DROPPED = (b"trusted.", b"security.selinux", b"user.overlay.")
 
 class Layer:
     """A layer that is being unpacked; its folder is the root of this process."""
+
+    size: int
+    """Bytes of its files and of the targets of its symbolic links, as docker counts them."""
 
     def __init__(self, lower: Sequence[int] = ()) -> None:
         """lower: descriptors of the trees below, highest first; what the archive does not name has its looks from there."""
@@ -101,6 +106,7 @@ class Layer:
         elif entry.kind == SYMLINK:
             self._make(path, lambda: os.symlink(entry.link, path))
             self._finish(path, entry)
+            self.size += len(entry.link)
         else:
             self._make(path, lambda: os.mknod(path, NODE[entry.kind] | 0o600, _device(entry)))
             self._finish(path, entry)
@@ -168,12 +174,12 @@ class Layer:
     def _link(self, path: bytes, entry: Entry) -> None:
         target = b"/" + b"/".join(clean(entry.link))
         if target == path:
-            raise Refused(f"{_shown(entry.name)} is a hard link to itself")
+            raise Refused(f"{shown(entry.name)} is a hard link to itself")
         try:
             self._make(path, lambda: os.link(target, path, follow_symlinks=False))
         except OSError as error:
             why = "which is not in this layer" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
-            raise Refused(f"{_shown(entry.name)} is a hard link to {_shown(entry.link)}: {why}") from error
+            raise Refused(f"{shown(entry.name)} is a hard link to {shown(entry.link)}: {why}") from error
 
     def _whiteout(self, parts: list[bytes]) -> None:
         """Hides what is below, and nothing that this layer brings itself, wherever in the archive it stands."""
@@ -183,7 +189,7 @@ class Layer:
         folder = parts[:-1]
         hidden = name[len(WHITEOUT) :]
         if any(part.startswith(WHITEOUT) for part in folder) or hidden in (b"", b".", b".."):
-            raise Refused(f"{_shown(b'/'.join(parts))} is no whiteout of anything")
+            raise Refused(f"{shown(b'/'.join(parts))} is no whiteout of anything")
         above = b"/" + b"/".join(folder)
         if name == WHITEOUT_OPAQUE:
             if folder:
@@ -231,7 +237,7 @@ class Layer:
                 if os.path.isdir(at):
                     continue
                 if not is_whiteout(at):
-                    raise Refused(f"{_shown(at)} is no directory, and the layer has something below it") from None
+                    raise Refused(f"{shown(at)} is no directory, and the layer has something below it") from None
                 os.unlink(at)
                 os.mkdir(at, 0o755)
                 os.setxattr(at, OPAQUE, b"y")
@@ -264,25 +270,6 @@ class Layer:
             self._mtimes[path] = entry.mtime
         else:
             os.utime(path, ns=(entry.mtime, entry.mtime), follow_symlinks=False)
-
-
-def clean(name: bytes) -> list[bytes]:
-    """The parts of a name, as docker takes it: from the layer's root, without `.`, with `..` worked out.
-
-    Raises Refused if it leads out of the root.
-
-    >>> clean(b"/./usr/../etc/passwd")
-    [b'etc', b'passwd']
-    """
-    parts: list[bytes] = []
-    for part in name.split(b"/"):
-        if part == b"..":
-            if not parts:
-                raise Refused(f"{_shown(name)} leads out of the layer")
-            parts.pop()
-        elif part not in (b"", b"."):
-            parts.append(part)
-    return parts
 
 
 def set_attribute(where: int | bytes, key: bytes, value: bytes) -> None:
@@ -350,11 +337,7 @@ def _device(entry: Entry) -> int:
     try:
         return os.makedev(entry.major, entry.minor)
     except OverflowError as error:
-        raise Refused(f"{_shown(entry.name)} is device {entry.major}:{entry.minor}") from error
-
-
-def _shown(name: bytes) -> str:
-    return repr(name[:200].decode("utf-8", "backslashreplace"))
+        raise Refused(f"{shown(entry.name)} is device {entry.major}:{entry.minor}") from error
 
 
 def lock_up() -> None:

@@ -63,6 +63,11 @@ class Layers:
             (chain_id, diff_id, parent, blob, link, size),
         )
 
+    def blob(self, chain_id: str) -> str:
+        """The digest of the blob that it was unpacked from; empty for one that is not here."""
+        row = self.database.row("SELECT blob FROM layers WHERE chain_id = ?", (chain_id,))
+        return str(row[0]) if row else ""
+
     def size(self, chain_id: str) -> int:
         """Bytes of its regular files; 0 for one that is not here."""
         row = self.database.row("SELECT size FROM layers WHERE chain_id = ?", (chain_id,))
