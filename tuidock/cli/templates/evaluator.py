@@ -121,21 +121,19 @@ class Evaluator:
             finally:
                 del self.variables[inner:]
 
-    def pairs(self, value: Any, node: nodes.Branch) -> list[tuple[Any, Any]]:
-        """What a range goes over: (key, element)."""
+    def pairs(self, value: Any, node: nodes.Branch) -> Iterable[tuple[Any, Any]]:
+        """What a range goes over: (key, element).  False as a condition if that is nothing."""
         if value is None or value is NIL:
-            return []
+            return ()
         if isinstance(value, dict) and not isinstance(value, Struct):
             return [(key, value[key]) for key in sorted(value, key=str)]
         if isinstance(value, (list, tuple)):
             return list(enumerate(value))
         if isinstance(value, int) and not isinstance(value, bool):
             if len(node.pipe.declares) > 1:
-                raise self.wrong(f"can't use {shown(value)} to iterate over more than one variable", node.pipe)
-            if value > 1_000_000:
-                raise self.wrong(f"range over {value} is too long", node.pipe)
-            return [(number, number) for number in range(value)]
-        raise self.wrong(f"range can't iterate over {shown(value)}", node.pipe)
+                raise self.wrong(f"can't use {shown(value)} to iterate over more than one variable")
+            return ((number, number) for number in range(value)) if value > 0 else ()
+        raise self.wrong(f"range can't iterate over {shown(value)}")
 
     # pipelines
 
@@ -169,7 +167,7 @@ class Evaluator:
         first, arguments = call.words[0], call.words[1:]
         self.node = first
         if isinstance(first, nodes.Function):
-            return self.function(dot, first, arguments, final)
+            return self.function(dot, first, arguments, final, call)
         if isinstance(first, (nodes.Field, nodes.Chain)) or (isinstance(first, nodes.Variable) and first.names):
             return self.fields(dot, first, arguments, final)
         if arguments or final is not MISSING:
@@ -188,11 +186,12 @@ class Evaluator:
         if isinstance(node, nodes.Pipe):
             return self.pipe(dot, node)
         if isinstance(node, nodes.Function):
-            return self.function(dot, node, (), MISSING)
+            return self.function(dot, node, (), MISSING, node)
         return self.fields(dot, node, (), MISSING)
 
     def fields(self, dot: Any, node: Node, arguments: tuple[Node, ...], final: Any) -> Any:
         """.A.B, $x.A.B or (…).A.B; the last one may be a method that takes arguments."""
+        self.node = node  # a base in parentheses leaves its own there, which messages then quote, as Go's do
         if isinstance(node, nodes.Field):
             value, names = dot, node.names
         elif isinstance(node, nodes.Variable):
@@ -203,7 +202,6 @@ class Evaluator:
             value, names = self.argument(dot, node.base), node.names
         else:
             raise self.wrong(f"can't evaluate {node}")
-        self.node = node
         for name in names[:-1]:
             value = self.field(value, name, node, dot, (), MISSING)
         return self.field(value, names[-1], node, dot, arguments, final) if names else value
@@ -211,14 +209,15 @@ class Evaluator:
     def field(self, value: Any, name: str, node: Node, dot: Any, arguments: tuple[Node, ...], final: Any) -> Any:
         if value is None:
             if self.strict:
-                raise self.wrong(f"nil data; no entry for key {quote(name)}")
+                raise self.wrong(f"nil pointer evaluating interface {{}}.{name}")
             return None
         if isinstance(value, Nil):
             raise self.wrong(f"nil pointer evaluating *{name}.{name}")
         if isinstance(value, dict):
             found = value.get(name, MISSING)
             if found is not MISSING and callable(found):
-                return self.invoke(dot, node, Function(found, *getattr(found, "parameters", ())), name, arguments, final)
+                function = Function(found, *getattr(found, "parameters", ()))
+                return self.invoke(dot, node, function, name, arguments, final, node)
             given = bool(arguments) or final is not MISSING
             if isinstance(value, Struct):
                 if found is MISSING:
@@ -231,14 +230,18 @@ class Evaluator:
             if found is MISSING and self.strict:
                 raise self.wrong(f"map has no entry for key {quote(name)}")
             return None if found is MISSING else found
-        raise self.wrong(f"can't evaluate field {name} in type {type_name(value)}")
+        kind = "interface {}" if self.strict else type_name(value)
+        raise self.wrong(f"can't evaluate field {name} in type {kind}")
 
     # functions
 
-    def function(self, dot: Any, node: nodes.Function, arguments: tuple[Node, ...], final: Any) -> Any:
-        return self.invoke(dot, node, self.functions[node.name], node.name, arguments, final)
+    def function(self, dot: Any, node: nodes.Function, words: tuple[Node, ...], final: Any, whole: Node) -> Any:
+        """whole: the call with its arguments, as a refusal quotes it."""
+        return self.invoke(dot, node, self.functions[node.name], node.name, words, final, whole)
 
-    def invoke(self, dot: Any, node: Node, function: Function, name: str, arguments: tuple[Node, ...], final: Any) -> Any:
+    def invoke(
+        self, dot: Any, node: Node, function: Function, name: str, arguments: tuple[Node, ...], final: Any, whole: Node
+    ) -> Any:
         given = len(arguments) + (final is not MISSING)
         self.count(function, name, given)
         if name in ("and", "or") and isinstance(node, nodes.Function):
@@ -258,7 +261,7 @@ class Evaluator:
         try:
             return function.call(*values)
         except Fault as error:
-            raise self.wrong(f"error calling {name}: {error}", node) from None
+            raise self.wrong(f"error calling {name}: {error}", whole) from None
 
     def count(self, function: Function, name: str, given: int) -> None:
         wanted = len(function.parameters)
@@ -270,8 +273,15 @@ class Evaluator:
     def checked(self, value: Any, kind: str, node: Node) -> Any:
         if accepts(kind, value):
             return value
-        if value is None:
-            raise self.wrong(f"invalid value; expected {kind}", node)
+        if isinstance(node, nodes.Literal) and value is None:
+            raise self.wrong(f"cannot assign nil to {kind}", node)
         if isinstance(node, nodes.Literal):
+            if kind == "[]string":
+                raise self.wrong(f"can't handle {node} for arg of type {kind}", node)
             raise self.wrong(f"expected {'integer' if kind == 'int' else kind}; found {node}", node)
-        raise self.wrong(f"wrong type for value; expected {kind}; got {type_name(value)}", node)
+        raise self.wrong(f"wrong type for value; expected {kind}; got {self.type_of(value)}", node)
+
+    def type_of(self, value: Any) -> str:
+        """`strict` is for JSON that nobody knows the types of: docker keeps its numbers as they were written."""
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return "json.Number" if self.strict and is_number else type_name(value)

@@ -83,8 +83,10 @@ def length(value: Any) -> int:
         return len(value.encode("utf-8", "surrogateescape"))
     if isinstance(value, (dict, list, tuple)) and not isinstance(value, Struct):
         return len(value)
-    if value is NIL or value is None:
+    if value is NIL:
         raise Fault("len of nil pointer")
+    if value is None:
+        raise Fault("reflect: call of reflect.Value.Type on zero Value")
     raise Fault(f"len of type {type_name(value)}")
 
 
@@ -200,7 +202,7 @@ def title(text: str) -> str:
     before = " "
     letters = []
     for letter in text:
-        letters.append(letter.title() if not (before.isalnum() or before in "_'") else letter)
+        letters.append(letter.title() if not (before.isalnum() or before == "_") else letter)
         before = letter
     return "".join(letters)
 
@@ -213,7 +215,7 @@ def pad(text: str, before: int, after: int) -> str:
 
 def truncate(text: str, length: int) -> str:
     if length < 0:
-        raise Fault(f"slice bounds out of range [:{length}]")
+        raise Fault(f"runtime error: slice bounds out of range [:{length}]")
     return text if len(text) < length else text[:length]
 
 

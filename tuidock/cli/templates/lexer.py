@@ -157,7 +157,7 @@ class Lexer:
             if end < 0:
                 raise _Wrong("unterminated raw quoted string")
             return self._token("raw", end + 1)
-        if character == "$" or (character == "." and not self.text[at + 1 : at + 2].isdecimal()):
+        if character == "$" or (character == "." and at + 1 < len(self.text) and not self.text[at + 1].isdecimal()):
             return self._field(character)
         if character in "+-." or character in DIGITS[:-1]:
             return self._number()
@@ -169,7 +169,7 @@ class Lexer:
         if character == ")":
             self.depth -= 1
             if self.depth < 0:
-                raise _Wrong(f"unexpected right paren {_unicode(character)}")
+                raise _Wrong("unexpected right paren")
             return self._token(")", at + 1)
         if character.isascii() and character.isprintable():
             return self._token(character, at + 1)

@@ -78,6 +78,8 @@ def _character(text: str) -> int:
         if rest:
             raise wrong
         return value
+    if not inner:
+        raise ValueError(SYNTAX)
     if len(inner) != 1:
         raise wrong
     return ord(inner)

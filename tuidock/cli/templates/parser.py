@@ -112,9 +112,11 @@ class _Parser:
         self.add("", tuple(root))
 
     def add(self, name: str, body: tuple[Node, ...]) -> None:
-        """A later definition replaces an earlier one, unless it is empty."""
-        empty = all(isinstance(node, nodes.Text) and not node.text.strip() for node in body)
-        if name not in self.parsed.templates or not empty:
+        """An empty definition (`block` makes them) gives way to another; two full ones are a mistake."""
+        known = self.parsed.templates.get(name, ())
+        if not _empty(known) and not _empty(body):
+            raise self.wrong(f"template: multiple definition of template {quote(name)}")
+        if name not in self.parsed.templates or _empty(known):
             self.parsed.templates[name] = body
 
     def definition(self) -> None:
@@ -163,7 +165,7 @@ class _Parser:
             self.expect(("right",), "end")
             return nodes.Ending(token.position, "end")
         if token.kind == "template":
-            return self.use(token)
+            return self.use()
         if token.kind == "block":
             return self.block(token)
         self.at -= 1
@@ -195,13 +197,13 @@ class _Parser:
             raise self.wrong(f"{{{{{token.kind}}}}} outside {{{{range}}}}")
         return nodes.Leave(token.position, token.kind)
 
-    def use(self, token: Token) -> Node:
-        name = unquote(self.expect(("string", "raw"), "template clause").text)
+    def use(self) -> Node:
+        token = self.expect(("string", "raw"), "template clause")
         pipe = None
         if self.next_word().kind != "right":
             self.at -= 1
             pipe = self.pipeline("template clause", "right")
-        return nodes.Use(token.position, name, pipe)
+        return nodes.Use(token.position, unquote(token.text), pipe)
 
     def block(self, token: Token) -> Node:
         name = unquote(self.expect(("string", "raw"), "block clause").text)
@@ -323,3 +325,7 @@ class _Parser:
             return nodes.Literal(position, value, text)
         self.at -= 1
         return None
+
+
+def _empty(body: tuple[Node, ...]) -> bool:
+    return all(isinstance(node, nodes.Text) and not node.text.strip() for node in body)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 TOO_WIDE = 1_000_000
 """fmt's own limit of widths and precisions."""
+SHORTEST_EXPONENT = 6
+"""From this power of ten on, %v and %g write an exponent.  strconv ftoa.go."""
 
 
 def shown(value: Any) -> str:
@@ -21,7 +23,7 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return _float(value, "g", None, "", shortest=True)
+        return _float(value, "g", None, "")
     if isinstance(value, Struct):
         return "{" + " ".join(shown(part) for part in value.values() if not callable(part)) + "}"
     if isinstance(value, dict):
@@ -233,20 +235,20 @@ def _integer(verb: _Verb, value: int, form: str, prefix: str) -> str:
     return _pad(verb, _sign(verb, value < 0) + prefix + digits, number=verb.precision is None)
 
 
-def _float(value: float, form: str, precision: int | None, sign: str, *, shortest: bool = False) -> str:
-    """strconv.FormatFloat with fmt's %e, %f, %g; `shortest` is %v, with its own limit for exponents (21)."""
+def _float(value: float, form: str, precision: int | None, sign: str) -> str:
+    """strconv.FormatFloat: %e, %f with six digits, %g with as few as tell the number; %v is %g."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "+Inf" if value > 0 else "-Inf"
     if form in "gG" and precision is None:
         text = repr(float(value))
-        mantissa, _, exponent = f"{value:.17e}".partition("e")
-        if -5 < int(exponent) < 21:
+        exponent = int(f"{value:.17e}".partition("e")[2])
+        if -5 < exponent < SHORTEST_EXPONENT:
             text = f"{value:.0f}" if float(value).is_integer() else _plain(text)
         else:
-            mantissa, _, exponent = _scientific(text).partition("e")
-            text = f"{mantissa}e{exponent}"
+            text = _scientific(text)
+        text = text.upper() if form == "G" else text
     else:
         text = f"{value:.{6 if precision is None else precision}{form}}"
     return text if text.startswith("-") else sign + text
