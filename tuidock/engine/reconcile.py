@@ -142,7 +142,7 @@ def _being_written(container: Container, roots: Roots) -> bool:
         return False
     try:
         with open(f"/proc/{container.monitor_pid}/comm") as file:
-            return file.read().strip() == "tuidock-monitor"
+            return file.read().strip() == "tuidock-monitor" and bundle.start_time(container.monitor_pid) > 0
     except OSError:
         return False
 
