@@ -1,0 +1,258 @@
+"""The filter on a container's system calls: profile to OCI object, OCI object to BPF program, program into the kernel.
+
+The program is made by libseccomp and kept, as the same profile and capabilities always give the same one: `run` reads a
+file of some kilobytes and loads neither the library nor the profile.  seccomp(2); runtime-spec, config-linux.md, "Seccomp".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from tuidock.errors import Missing, RuntimeFailure, UsageError
+from tuidock.runtime import syscalls as sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+_SECCOMP = {"x86_64": 317, "aarch64": 277}.get(os.uname().machine, -1)
+SECCOMP_SET_MODE_FILTER = 1
+PROFILE_VERSION = 1
+"""To be raised with the profile: a kept program of an older one is not used."""
+
+ENOSYS, EPERM = 38, 1
+ACTIONS = {
+    "SCMP_ACT_KILL": 0x00000000, "SCMP_ACT_KILL_THREAD": 0x00000000, "SCMP_ACT_KILL_PROCESS": 0x80000000,
+    "SCMP_ACT_TRAP": 0x00030000, "SCMP_ACT_ERRNO": 0x00050000, "SCMP_ACT_TRACE": 0x7FF00000,
+    "SCMP_ACT_LOG": 0x7FFC0000, "SCMP_ACT_ALLOW": 0x7FFF0000,
+}  # fmt: skip
+OPERATORS = {
+    "SCMP_CMP_NE": 1, "SCMP_CMP_LT": 2, "SCMP_CMP_LE": 3, "SCMP_CMP_EQ": 4, "SCMP_CMP_GE": 5, "SCMP_CMP_GT": 6,
+    "SCMP_CMP_MASKED_EQ": 7,
+}  # fmt: skip
+ARCHITECTURES = {
+    "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
+    "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
+}
+"""The machine's own and those whose calls it takes too: a 32-bit call must not pass by the filter."""
+
+
+class _Comparison(ctypes.Structure):
+    """struct scmp_arg_cmp"""
+
+    _fields_ = [("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64)]
+
+
+def default(capabilities: Sequence[str]) -> dict[str, Any]:
+    """The default profile as runtime-spec's `linux.seccomp`, for a container with these capabilities."""
+    from tuidock.runtime import seccomp_profile as profile
+
+    machine = os.uname().machine
+    names = " ".join(profile.ALWAYS.values()).split()
+    names += profile.SINCE_4_8.split()
+    names += (profile.ON_X86 if machine == "x86_64" else profile.ON_ARM).split()
+    for capability, more in profile.WITH_CAPABILITY.items():
+        if capability in capabilities:
+            names += more.split()
+    calls: list[dict[str, Any]] = [_allow(dict.fromkeys(names))]
+    for value in profile.PERSONALITIES:
+        calls.append(_allow(["personality"], index=0, value=value, op="SCMP_CMP_EQ"))
+    low, high = profile.SOCKETS_REFUSED
+    calls.append(_allow(["socket"], index=0, value=low, op="SCMP_CMP_LT"))
+    calls.append(_allow(["socket"], index=0, value=low + 1, op="SCMP_CMP_EQ"))
+    calls.append(_allow(["socket"], index=0, value=high, op="SCMP_CMP_GT"))
+    if "CAP_SYS_ADMIN" not in capabilities:
+        flags = {"value": profile.NAMESPACE_FLAGS, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+        calls.append(_allow(["clone"], index=0, **flags))
+        calls.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS})
+    return {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": EPERM,
+        "architectures": list(ARCHITECTURES.get(machine, ())),
+        "syscalls": calls,
+    }
+
+
+def _allow(names: Any, **argument: Any) -> dict[str, Any]:
+    return {"names": list(names), "action": "SCMP_ACT_ALLOW", **({"args": [argument]} if argument else {})}
+
+
+def from_file(path: str, capabilities: Sequence[str]) -> dict[str, Any]:
+    """A profile as docker's --security-opt seccomp=FILE takes it, as runtime-spec's object: `archMap`, `includes` and
+    `excludes` are resolved for this machine.  Raises UsageError.
+    """
+    from json import loads
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            profile = loads(file.read())
+        wanted = dict(profile)
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"seccomp profile {path}: {error}", "a JSON object with defaultAction and syscalls") from error
+    machine = os.uname().machine
+    short = {"x86_64": ("amd64", "x86", "x32"), "aarch64": ("arm64", "arm")}.get(machine, (machine,))
+    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    calls = []
+    for rule in wanted.get("syscalls") or ():
+        includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
+        if any(name not in capabilities for name in includes.get("caps") or ()):
+            continue
+        if any(name in capabilities for name in excludes.get("caps") or ()):
+            continue
+        if (includes.get("arches") or short[:1]) and not set(includes.get("arches") or short) & set(short):
+            continue
+        if set(excludes.get("arches") or ()) & set(short):
+            continue
+        least = includes.get("minKernel")
+        if least and release < tuple(int(part) for part in least.split(".")[:2]):
+            continue
+        names = rule.get("names") or ([rule["name"]] if "name" in rule else [])
+        calls.append({**rule, "names": names})
+    for entry in wanted.get("archMap") or ():
+        if entry.get("architecture") == ARCHITECTURES.get(machine, ("",))[0]:
+            wanted["architectures"] = [entry["architecture"], *(entry.get("subArchitectures") or ())]
+    return {**wanted, "syscalls": calls}
+
+
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL("libseccomp.so.2")
+    except OSError as error:
+        raise Missing(
+            "libseccomp.so.2 is not on this machine, so no seccomp filter can be made",
+            "install it (Debian, Ubuntu: libseccomp2), or run without: --security-opt seccomp=unconfined",
+        ) from error
+    library.seccomp_init.restype = ctypes.c_void_p
+    library.seccomp_init.argtypes = (ctypes.c_uint32,)
+    library.seccomp_release.argtypes = (ctypes.c_void_p,)
+    library.seccomp_arch_resolve_name.argtypes = (ctypes.c_char_p,)
+    library.seccomp_arch_resolve_name.restype = ctypes.c_uint32
+    library.seccomp_arch_add.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+    library.seccomp_attr_set.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32)
+    library.seccomp_export_bpf.argtypes = (ctypes.c_void_p, ctypes.c_int)
+    library.seccomp_rule_add_array.argtypes = (
+        ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_Comparison),
+    )  # fmt: skip
+    return library
+
+
+def compile(profile: Mapping[str, Any]) -> bytes:
+    """runtime-spec's `linux.seccomp` to the bytes of a BPF program (struct sock_filter, 8 bytes each).
+
+    Names that this libseccomp does not know are left out, as runc does: an older one has never heard of newer calls.
+    Raises Missing without libseccomp, UsageError for what the profile says wrong.
+    """
+    library = _library()
+    errno_default = int(profile.get("defaultErrnoRet", EPERM))
+    default_action = _action(str(profile["defaultAction"]), errno_default)
+    context = library.seccomp_init(default_action)
+    if not context:
+        raise UsageError(f"seccomp: no such default action: {profile['defaultAction']}", "SCMP_ACT_ERRNO and its kin")
+    try:
+        library.seccomp_attr_set(context, 3, 0)  # SCMP_FLTATR_CTL_NNP: who loads it decides
+        library.seccomp_attr_set(context, 8, 2)  # SCMP_FLTATR_CTL_OPTIMIZE: a binary tree, 9 steps instead of 300
+        for name in profile.get("architectures") or ():
+            token = library.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
+            if token == 0:
+                raise UsageError(f"seccomp: no such architecture: {name}", "SCMP_ARCH_X86_64 and its kin")
+            library.seccomp_arch_add(context, token)  # EEXIST for the machine's own
+        for rule in profile.get("syscalls") or ():
+            _add(library, context, rule, default_action)
+        return _export(library, context)
+    finally:
+        library.seccomp_release(context)
+
+
+def _add(library: ctypes.CDLL, context: int, rule: Mapping[str, Any], default_action: int) -> None:
+    action = _action(rule["action"], int(rule.get("errnoRet", EPERM)))
+    if action == default_action:
+        return  # libseccomp refuses rules that change nothing
+    arguments = rule.get("args") or ()
+    for name in rule["names"]:
+        number = library.seccomp_syscall_resolve_name(name.encode())
+        if number == -1:  # __NR_SCMP_ERROR
+            continue
+        indices = [argument["index"] for argument in arguments]
+        groups = [arguments] if len(set(indices)) == len(indices) else [[argument] for argument in arguments]
+        for group in groups:  # several tests of one argument are alternatives, as in runc
+            tests = (_Comparison * max(1, len(group)))(*(_comparison(argument) for argument in group))
+            failed = library.seccomp_rule_add_array(context, action, number, len(group), tests)
+            if failed not in (0, -17):  # EEXIST: it is said twice
+                raise UsageError(f"seccomp: the rule for {name} cannot be used: {os.strerror(-failed)}", "see libseccomp(3)")
+
+
+def _comparison(argument: Mapping[str, Any]) -> _Comparison:
+    operator = OPERATORS.get(argument["op"])
+    if operator is None:
+        raise UsageError(f"seccomp: no such operator: {argument['op']}", "SCMP_CMP_EQ and its kin")
+    return _Comparison(argument["index"], operator, int(argument["value"]), int(argument.get("valueTwo", 0)))
+
+
+def _action(name: str, errno: int) -> int:
+    if name not in ACTIONS:
+        raise UsageError(f"seccomp: no such action: {name}", f"one of {', '.join(ACTIONS)}")
+    return ACTIONS[name] | (errno & 0xFFFF if name in ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE") else 0)
+
+
+def _export(library: ctypes.CDLL, context: int) -> bytes:
+    memory = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    try:
+        failed = library.seccomp_export_bpf(context, memory)
+        if failed:
+            raise RuntimeFailure(f"libseccomp cannot make the filter: {os.strerror(-failed)}")
+        return os.pread(memory, os.fstat(memory).st_size, 0)
+    finally:
+        os.close(memory)
+
+
+def cached(profile: str, capabilities: Sequence[str], folder: str) -> str:
+    """The path of the compiled filter, made if it is not there.
+
+    profile: a file as docker takes it, or empty for the default.  capabilities: of the container.  folder: where they
+    are kept, by what they depend on.
+    """
+    from _blake2 import blake2b
+
+    parts = [str(PROFILE_VERSION), os.uname().machine, os.uname().release, _library_stamp(), *sorted(capabilities)]
+    if profile:
+        with open(profile, "rb") as file:
+            parts.append(file.read().decode("utf-8", "replace"))
+    key = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+    path = f"{folder}/{key}.bpf"
+    if not os.path.exists(path):
+        program = compile(from_file(profile, capabilities) if profile else default(capabilities))
+        temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+        with open(temporary, "wb") as file:
+            file.write(program)
+        os.rename(temporary, path)
+    return path
+
+
+def _library_stamp() -> str:
+    """Which libseccomp made it: a newer one knows more calls."""
+    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/lib"):
+        try:
+            return os.path.realpath(f"{folder}/libseccomp.so.2", strict=True)
+        except OSError:
+            continue
+    return ""
+
+
+def load(program: bytes) -> None:
+    """seccomp(2), SECCOMP_SET_MODE_FILTER: from here on this process and all that come from it are judged by it.
+
+    Needs CAP_SYS_ADMIN or no_new_privs.
+    """
+    text = ctypes.create_string_buffer(program, len(program))
+
+    class Program(ctypes.Structure):
+        """struct sock_fprog"""
+
+        _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+    head = Program(len(program) // 8, ctypes.addressof(text))
+    arguments = (ctypes.c_long(_SECCOMP), ctypes.c_uint(SECCOMP_SET_MODE_FILTER), ctypes.c_uint(0), ctypes.byref(head))
+    shown = ("SECCOMP_SET_MODE_FILTER", f"{len(program) // 8} instructions")
+    sys.call("seccomp", shown, "seccomp", sys.libc.syscall, *arguments)
