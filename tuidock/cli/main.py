@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BROKEN_PIPE, INTERRUPTED = 128 + 13, 128 + 2
 """Exit statuses of a process that SIGPIPE or SIGINT ended, as a shell shows them."""
+UNFORESEEN = 125
 
 
 class UnknownCommand(UsageError):
@@ -58,9 +59,9 @@ class Call:
         except HelpAsked:
             self._help(sys.stdout)
             return 0
-        except (TuidockError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+        except BrokenPipeError:
+            raise
+        except Exception as error:
             if self.debug:
                 import traceback
 
@@ -133,20 +134,25 @@ class Call:
 
         print(help.text(self.path, self.command), end="", file=file)  # type: ignore[call-overload]
 
-    def _complain(self, error: TuidockError | OSError) -> int:
+    def _complain(self, error: Exception) -> int:
         """Say what went wrong on stderr, in docker's shape.  Returns the exit status."""
+        status = 1
         if isinstance(error, (WrongFlag, WrongArguments, UnknownCommand)):
             from tuidock.cli.help import refusal
 
             text = refusal(error, self.path, self.command)
         elif isinstance(error, OSError):
             text = f"tuidock: {os_error(error)}\n"
-        else:
+        elif isinstance(error, TuidockError):
             text = message(error)
+        else:
+            text = f"tuidock: this is a mistake of tuidock's own: {type(error).__name__}: {error}\n"
+            text += "tuidock -D … shows where; please report it\n"
+            status = UNFORESEEN
         if sys.stdout is not None:
             sys.stdout.flush()
         print(text, end="", file=sys.stderr)
-        return error.exit_status if isinstance(error, TuidockError) else 1
+        return error.exit_status if isinstance(error, TuidockError) else status
 
 
 def message(error: TuidockError) -> str:

@@ -6,7 +6,7 @@ import json
 from urllib.parse import quote_plus
 
 from tuidock.cli.templates.printing import shown, sprint, sprintf, sprintln
-from tuidock.cli.templates.values import NIL, Nil, NilMap, NilSlice, Struct, truth, type_name
+from tuidock.cli.templates.values import NIL, Nil, NilMap, NilSlice, Row, Struct, truth, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,10 +172,10 @@ def _joined(values: tuple[Any, ...]) -> str:
     return values[0] if len(values) == 1 and isinstance(values[0], str) else sprint(values)
 
 
-def to_json(value: Any, *, escape_html: bool = False) -> str:
-    """Compact; a struct's fields in their order, a map's keys sorted; <, > and & stay unless `escape_html`."""
+def to_json(value: Any) -> str:
+    """Compact; a struct's fields in their order, a map's keys sorted."""
     text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029" if escape_html else "\u2028\u2029":
+    for character in "<>&\u2028\u2029" if isinstance(value, Row) else "\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 

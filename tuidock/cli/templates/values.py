@@ -20,6 +20,10 @@ class Struct(dict[str, "Any"]):
         self.type_name = type_name
 
 
+class Row(Struct):
+    """A line of a listing; docker's own marshalling of these escapes <, > and & in JSON."""
+
+
 class Nil:
     """A nil pointer."""
 
