@@ -8,14 +8,14 @@ its name but that its hash must agree with it.
 
 from __future__ import annotations
 
-import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
 from tuidock.errors import Refused, UsageError
 from tuidock.image.compression import chunks_of, opened, plain
 from tuidock.image.intake import Intake, NewImage, NewLayer
-from tuidock.image.tarstream import LINK, REGULAR, SYMLINK, TarStream, clean
+from tuidock.image.tarheader import clean
+from tuidock.image.tarstream import LINK, REGULAR, SYMLINK, TarStream
 from tuidock.oci import image as documents
 from tuidock.oci.digest import PREFIX, chain_ids
 from tuidock.oci.image import Descriptor, Manifest
@@ -172,10 +172,7 @@ class Archive:
 
     def _docker_manifest(self) -> list[dict[str, Any]]:
         text = self._text(self._member("manifest.json"), documents.MANIFEST_LIMIT, "manifest.json")
-        try:
-            images = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise Refused(f"manifest.json is not JSON: {error}") from error
+        images = documents.parse_json(text, "manifest.json")
         if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
             raise Refused("manifest.json is not a list of images")
         if not all(isinstance(image.get(key), list | None) for image in images for key in ("RepoTags", "Layers")):

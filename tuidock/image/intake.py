@@ -29,7 +29,7 @@ from tuidock.oci.image import Descriptor
 from tuidock.oci.jsontext import dumps
 from tuidock.oci.value import Value
 from tuidock.storage.blobs import Blobs, Ingest, sync_folder
-from tuidock.storage.layers import Layers
+from tuidock.storage.layers import Layer, Layers
 from tuidock.storage.locks import Lock
 from tuidock.storage.staging import Workspace, sweep
 
@@ -97,6 +97,7 @@ class Intake:
         self.tell = progress or (lambda progress: None)
         self._files: dict[str, str] = {}  # digest to its file in the workspace
         self._trees: dict[str, tuple[str, int]] = {}  # chain id to its tree in the workspace, and its size
+        self._links: dict[str, str] = {}  # chain id to the link of a tree that has just got its place
         self.images: list[NewImage] = []
 
     def __enter__(self) -> Self:
@@ -179,7 +180,8 @@ class Intake:
 
     def _unpack(self, tar: Iterable[bytes], below: Sequence[NewLayer], told: Callable[[], Progress]) -> NewLayer:
         tree = self.workspace.path()
-        os.mkdir(tree, 0o755)
+        os.mkdir(tree)
+        os.chmod(tree, 0o755)  # whatever the caller's umask; the archive may say more
         hashed = sha256()
         lower = [self._tree(chain_id) for chain_id in chain_ids(layer.diff_id for layer in below)]
         with Extraction(tree, lower[::-1]) as extraction:
@@ -246,9 +248,10 @@ class Intake:
                     self.blobs.place(path, blob)
             for chain_id in image.chain:
                 if not self.layers.has(chain_id) and os.path.isdir(self._trees[chain_id][0]):
-                    self.layers.place(self._trees[chain_id][0], chain_id)
+                    self._links[chain_id] = self.layers.place(self._trees[chain_id][0], chain_id)
         self.blobs.sync()
         sync_folder(self.roots.layers)
+        sync_folder(self.roots.links)
 
     def _insert(self, transaction: Transaction, image: NewImage, action: str) -> list[str]:
         parent = ""
@@ -257,7 +260,8 @@ class Intake:
             known = transaction.row("SELECT size FROM layers WHERE chain_id = ?", (chain_id,))
             if known is None:
                 known = (self._trees[chain_id][1],)
-                self.layers.add(transaction, chain_id, layer.diff_id, parent, layer.blob.digest, known[0])
+                link = self._links[chain_id]
+                self.layers.add(transaction, Layer(chain_id, layer.diff_id, parent, layer.blob.digest, link, known[0]))
             size += known[0]
             parent = chain_id
         config, _ = documents.parse_config(image.config, "config")

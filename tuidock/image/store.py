@@ -59,10 +59,11 @@ class Store:
                 raise
         else:
             if reference.digest:
+                repository = f"{reference.domain}/{reference.path}:"
                 row = self.database.row(
                     f"SELECT {COLUMNS} FROM images JOIN tags ON tags.image = images.id"
-                    " WHERE images.manifest = ? AND tags.reference GLOB ?",
-                    (reference.digest, f"{reference.domain}/{reference.path}:*"),
+                    " WHERE images.manifest = ? AND substr(tags.reference, 1, ?) = ?",
+                    (reference.digest, len(repository), repository),
                 )
             else:
                 row = self.database.row(

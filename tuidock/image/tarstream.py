@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 
 from tuidock.errors import Refused
+from tuidock.image.tarheader import decimal, nanoseconds, number, pax_values, seconds, sparse_pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,12 +203,12 @@ class TarStream:
         if not entry.name:
             raise Refused("an entry without a name")
         entry.mode = number(mode, "mode") & 0o7777
-        entry.uid = _decimal(extended[b"uid"], "uid") if b"uid" in extended else number(uid, "uid")
-        entry.gid = _decimal(extended[b"gid"], "gid") if b"gid" in extended else number(gid, "gid")
-        entry.mtime = nanoseconds(extended[b"mtime"]) if b"mtime" in extended else _whole(mtime) * 1_000_000_000
+        entry.uid = decimal(extended[b"uid"], "uid") if b"uid" in extended else number(uid, "uid")
+        entry.gid = decimal(extended[b"gid"], "gid") if b"gid" in extended else number(gid, "gid")
+        entry.mtime = nanoseconds(extended[b"mtime"]) if b"mtime" in extended else seconds(mtime) * 1_000_000_000
         entry.xattrs = {key[len(XATTR) :]: value for key, value in extended.items() if key.startswith(XATTR)}
         entry.sparse = None
-        stored = _decimal(extended[b"size"], "size") if b"size" in extended else number(size, "size")
+        stored = decimal(extended[b"size"], "size") if b"size" in extended else number(size, "size")
         if kind in (OLD_REGULAR, CONTIGUOUS, REGULAR):
             kind = DIRECTORY if entry.name.endswith(b"/") and kind == OLD_REGULAR else REGULAR
         entry.kind = REGULAR if kind == GNU_SPARSE else kind
@@ -231,11 +232,11 @@ class TarStream:
 
     def _old_sparse(self, entry: Entry, header: bytes) -> None:
         """Of GNU: the first four pieces in the header, further ones in blocks of 21 after it."""
-        pieces = _pairs(header[386:482])
+        pieces = sparse_pairs(header[386:482])
         more = header[482] != 0
         while more:
             block = self._exactly(BLOCK)
-            pieces += _pairs(block[:504])
+            pieces += sparse_pairs(block[:504])
             more = block[504] != 0
             _limit(len(pieces))
         entry.sparse = pieces
@@ -249,132 +250,29 @@ class TarStream:
             words = extended[b"GNU.sparse.map"].split(b",") if extended[b"GNU.sparse.map"] else []
         else:
             words = self._map_in_content()
-        numbers = [_decimal(word, "sparse map") for word in words]
+        numbers = [decimal(word, "sparse map") for word in words]
         if len(numbers) % 2:
             raise Refused(f"{entry.name!r}: a sparse map with half a piece")
         _limit(len(numbers) // 2)
         entry.sparse = list(zip(numbers[::2], numbers[1::2], strict=True))
-        entry.size = _decimal(real, "real size")
+        entry.size = decimal(real, "real size")
 
     def _map_in_content(self) -> list[bytes]:
         """Decimal numbers, each with a newline: how many pieces, then offset and length of each; padded to a block."""
-        text = b""
+        blocks: list[bytes] = []
+        lines = 0
         wanted = 1
-        while text.count(b"\n") < wanted:
+        while lines < wanted:
             if self._left < BLOCK:
                 raise Refused("a sparse map that does not end")
-            text += self._exactly(BLOCK)
+            blocks.append(self._exactly(BLOCK))
             self._left -= BLOCK
-            if wanted == 1 and b"\n" in text:
-                pieces = _decimal(text.partition(b"\n")[0], "sparse map")
+            lines += blocks[-1].count(b"\n")
+            if len(blocks) == 1 and lines:
+                pieces = decimal(blocks[0].partition(b"\n")[0], "sparse map")
                 _limit(pieces)
                 wanted += 2 * pieces
-        return text.split(b"\n")[1:wanted]
-
-
-def clean(name: bytes) -> list[bytes]:
-    """The parts of a name, as docker takes it: from the layer's root, without `.`, with `..` worked out.
-
-    Raises Refused if it leads out of the root.
-
-    >>> clean(b"/./usr/../etc/passwd")
-    [b'etc', b'passwd']
-    """
-    parts: list[bytes] = []
-    for part in name.split(b"/"):
-        if part == b"..":
-            if not parts:
-                raise Refused(f"{shown(name)} leads out of the layer")
-            parts.pop()
-        elif part not in (b"", b"."):
-            parts.append(part)
-    return parts
-
-
-def shown(name: bytes) -> str:
-    """A name for a message."""
-    return repr(name[:200].decode("utf-8", "backslashreplace"))
-
-
-def number(field: bytes, what: str) -> int:
-    """A header's number: octal digits, or binary if the first bit is set (GNU and star).  Raises Refused if negative."""
-    if field[0] & 0x80:
-        if field[0] & 0x40:
-            raise Refused(f"a header with a negative {what}")
-        return int.from_bytes(field, "big") & ~(1 << (8 * len(field) - 1))
-    digits = field.strip(b" \0").partition(b"\0")[0]
-    if not digits:
-        return 0
-    try:
-        return int(digits, 8) if digits.isdigit() else _wrong(digits, what)
-    except ValueError:
-        return _wrong(digits, what)
-
-
-def nanoseconds(text: bytes) -> int:
-    """A pax time, seconds with any number of decimals, to ns; 0 for what is before 1970 or after 2262, as docker does."""
-    whole, _, fraction = text.partition(b".")
-    if text.startswith(b"-"):
-        return 0
-    if not whole.isdigit() or len(whole) > 20 or (fraction and not fraction.isdigit()):
-        raise Refused(f"an extended header with {text[:40]!r} as a time")
-    value = int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
-    return value if value < 1 << 63 else 0
-
-
-def pax_values(content: bytes) -> dict[bytes, bytes]:
-    """An extended header: lines of `LENGTH KEY=VALUE`, where a value may hold anything, newlines too.  Raises Refused.
-
-    The pieces of a sparse file in its oldest form, which are lines of the same keys, come back as one GNU.sparse.map.
-    """
-    values: dict[bytes, bytes] = {}
-    pieces: list[bytes] = []
-    at = 0
-    while at < len(content):
-        space = content.find(b" ", at, at + 12)
-        digits = content[at:space] if space > at else b""
-        end = at + int(digits) if digits.isdigit() else 0
-        key, sign, value = content[space + 1 : end - 1].partition(b"=")
-        if not digits.isdigit() or end <= space or end > len(content) or content[end - 1] != 10 or not sign or not key:
-            raise Refused("a damaged extended header")
-        if b"\0" in key or (key in (b"path", b"linkpath") and b"\0" in value):
-            raise Refused("an extended header with a NUL in a name")
-        if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
-            pieces.append(value)
-        values[key] = value
-        at = end
-    if pieces:
-        values[b"GNU.sparse.map"] = b",".join(pieces)
-    return values
-
-
-def _whole(field: bytes) -> int:
-    """The time of a plain header, in seconds; GNU writes those before 1970 as negative binary."""
-    if field[0] & 0xC0 == 0xC0:
-        return 0
-    seconds = number(field, "time")
-    return seconds if seconds < 1 << 33 else 0
-
-
-def _decimal(text: bytes, what: str) -> int:
-    if not text.isdigit() or len(text) > 20:
-        return _wrong(text, what)
-    value = int(text)
-    if value >= 1 << 63:
-        return _wrong(text, what)
-    return value
-
-
-def _wrong(text: bytes, what: str) -> int:
-    raise Refused(f"a header with {text[:40]!r} as {what}")
-
-
-def _pairs(block: bytes) -> list[tuple[int, int]]:
-    pairs = []
-    for at in range(0, len(block), 24):
-        if block[at : at + 24].strip(b"\0 "):
-            pairs.append((number(block[at : at + 12], "offset"), number(block[at + 12 : at + 24], "length")))
-    return pairs
+        return b"".join(blocks).split(b"\n")[1:wanted]
 
 
 def _limit(pieces: int) -> None:

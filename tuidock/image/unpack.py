@@ -21,6 +21,7 @@ import signal
 import stat
 
 from tuidock.errors import Refused
+from tuidock.image.tarheader import clean, shown
 from tuidock.image.tarstream import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -31,8 +32,6 @@ from tuidock.image.tarstream import (
     SYMLINK,
     Entry,
     TarStream,
-    clean,
-    shown,
 )
 from tuidock.oci.jsontext import dumps
 from tuidock.runtime import syscalls as sys
@@ -67,6 +66,7 @@ class Layer:
         self.size = 0
         self.entries = 0
         self._unchecked = CHECK_EVERY
+        self._opaque_root = False
         self._mtimes: dict[bytes, int] = {}
 
     def unpack(self, archive: TarStream) -> None:
@@ -78,6 +78,8 @@ class Layer:
             if self.entries % 4096 == 0:
                 check_space()
             self._add(entry, archive)
+        if self._opaque_root:
+            self._hide_all_below()
         for path, mtime in reversed(self._mtimes.items()):
             try:
                 if stat.S_ISDIR(os.lstat(path).st_mode):
@@ -88,8 +90,9 @@ class Layer:
     def _add(self, entry: Entry, archive: TarStream) -> None:
         parts = clean(entry.name)
         if not parts:
-            if entry.kind == DIRECTORY:
-                self._finish(b"/", entry)
+            if entry.kind != DIRECTORY:
+                raise Refused(f"{shown(entry.name)} is the layer's root, and no directory")
+            self._finish(b"/", entry)
             return
         name = parts[-1]
         if name.startswith(WHITEOUT) or any(part.startswith(WHITEOUT) for part in parts):
@@ -194,7 +197,9 @@ class Layer:
         if name == WHITEOUT_OPAQUE:
             if folder:
                 self._parents(above)
-            os.setxattr(above, OPAQUE, b"y")
+                os.setxattr(above, OPAQUE, b"y")
+            else:
+                self._opaque_root = True
             return
         path = above.rstrip(b"/") + b"/" + hidden
         try:
@@ -204,6 +209,20 @@ class Layer:
             return
         if stat.S_ISDIR(found):
             os.setxattr(path, OPAQUE, b"y")
+
+    def _hide_all_below(self) -> None:
+        """An opaque root: overlayfs heeds the attribute everywhere but there, so each name below is hidden by itself."""
+        for tree in self.lower:
+            folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
+            try:
+                names = {name for name in map(os.fsencode, os.listdir(folder)) if not os.path.lexists(b"/" + name)}
+            finally:
+                os.close(folder)
+            for name in names:
+                os.mknod(b"/" + name, stat.S_IFCHR, 0)
+        for name in map(os.fsencode, os.listdir(b"/")):
+            if stat.S_ISDIR(os.lstat(b"/" + name).st_mode):
+                os.setxattr(b"/" + name, OPAQUE, b"y")
 
     # what is in the way, and what is missing
 

@@ -93,12 +93,23 @@ def architecture() -> str:
     return MACHINES.get(machine, machine)
 
 
-def parse_document(content: bytes, what: str) -> dict[str, Any]:
-    """An object of JSON.  Raises Refused."""
+def parse_json(content: bytes, what: str) -> Any:
+    """A value of JSON in UTF-8, without what JSON has not (NaN) or nobody could write again.  Raises Refused."""
     try:
-        value = json.loads(content)
+        value = json.loads(content.decode(), parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Refused(f"{what} is not JSON: {error}") from error
+    return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def parse_document(content: bytes, what: str) -> dict[str, Any]:
+    """An object of JSON.  Raises Refused."""
+    value = parse_json(content, what)
     if not isinstance(value, dict):
         raise Refused(f"{what} is not an object of JSON")
     return value
@@ -168,8 +179,11 @@ def _check_words(inner: dict[str, Any], what: str) -> None:
         if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
             raise Refused(f"{what}: {key} is not a list of texts")
     for key in ("Labels", "Volumes", "ExposedPorts"):
-        if not isinstance(inner.get(key), dict | None):
+        words = inner.get(key)
+        if not isinstance(words, dict | None):
             raise Refused(f"{what}: {key} is not an object")
+        if key == "Labels" and not all(isinstance(value, str) for value in (words or {}).values()):
+            raise Refused(f"{what}: a label is not a text")
     for key in ("User", "WorkingDir", "StopSignal"):
         if not isinstance(inner.get(key), str | None):
             raise Refused(f"{what}: {key} is not a text")

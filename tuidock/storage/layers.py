@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tuidock.errors import TuidockError
+from tuidock.oci.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,21 @@ if TYPE_CHECKING:
 
 SHORTEST_LINK = 5
 """Digits of the chain id in a link's name: 127 layers of `xxxxx:` are 762 bytes.  Longer where two would be alike."""
+
+
+class Layer(Value):
+    """What the database knows of a layer."""
+
+    chain_id: str
+    diff_id: str
+    """digest of its uncompressed tar"""
+    parent: str
+    """chain id of the layer below; empty for the lowest"""
+    blob: str
+    """digest of its tar as it is kept"""
+    link: str
+    size: int
+    """bytes of the files in its tree"""
 
 
 class Layers:
@@ -37,8 +53,8 @@ class Layers:
         """Whether it is unpacked and known."""
         return self.database.row("SELECT 1 FROM layers WHERE chain_id = ?", (chain_id,)) is not None
 
-    def place(self, staged: str, chain_id: str) -> None:
-        """Give a complete, synced tree its name.  To be called with the store lock held exclusively.
+    def place(self, staged: str, chain_id: str) -> str:
+        """Give a complete, synced tree its name and a link.  The store lock is held exclusively.  Returns the link's name.
 
         A tree that is already there without being known was left by a crash before the transaction; it goes to the trash.
         """
@@ -46,21 +62,23 @@ class Layers:
         if os.path.lexists(path):
             os.rename(path, f"{self.roots.trash}/{os.urandom(8).hex()}")
         os.rename(staged, path)
-
-    def add(self, transaction: Transaction, chain_id: str, diff_id: str, parent: str, blob: str, size: int) -> None:
-        """Make a placed layer known, with a link.  size: bytes of the regular files in it."""
+        target = os.path.relpath(path, self.roots.links)
         digits = chain_id.removeprefix("sha256:")
-        length = SHORTEST_LINK
-        while transaction.row("SELECT 1 FROM layers WHERE link = ?", (digits[:length],)):
-            length += 1
-        link = digits[:length]
-        path = f"{self.roots.links}/{link}"
-        if os.path.lexists(path):
-            os.unlink(path)
-        os.symlink(os.path.relpath(self.path(chain_id), self.roots.links), path)
+        for length in range(SHORTEST_LINK, len(digits) + 1):
+            link = f"{self.roots.links}/{digits[:length]}"
+            if os.path.exists(link) and os.readlink(link) != target:
+                continue  # another layer's
+            if os.path.lexists(link):
+                os.unlink(link)
+            os.symlink(target, link)
+            return digits[:length]
+        raise AssertionError("two layers with the same chain id")
+
+    def add(self, transaction: Transaction, layer: Layer) -> None:
+        """Make a placed layer known."""
         transaction.execute(
             "INSERT INTO layers (chain_id, diff_id, parent, blob, link, size) VALUES (?, ?, ?, ?, ?, ?)",
-            (chain_id, diff_id, parent, blob, link, size),
+            (layer.chain_id, layer.diff_id, layer.parent, layer.blob, layer.link, layer.size),
         )
 
     def blob(self, chain_id: str) -> str:

@@ -64,7 +64,10 @@ def sweep(roots: Roots) -> None:
     with Lock(f"{roots.locks}/staging"):
         for name in os.listdir(roots.staging):
             path = f"{roots.staging}/{name}"
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.rename(path, f"{roots.trash}/{name}")
