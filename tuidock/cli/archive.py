@@ -40,9 +40,8 @@ def import_(words: Words, place: Roots) -> int:
     try:
         with _opened("" if source == "-" else source) as stream, Meter(quiet=not sys.stderr.isatty()) as meter:
             changes, message = words.many("change"), words.text("message")
-            image = Engine(place).images.import_(
-                stream, (reference or [""])[0], changes=changes, message=message, progress=meter.tell
-            )
+            name = reference[0] if reference else ""
+            image = Engine(place).images.import_(stream, name, changes, message, meter.tell)
     except TuidockError as error:
         error.exit_status = 1
         raise

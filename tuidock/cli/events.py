@@ -107,7 +107,7 @@ class _Message(Struct):
 
     _GO = {"Status": "status", "ID": "id", "From": "from", "Scope": "scope", "Time": "time", "TimeNano": "timeNano"}
 
-    def get(self, key: str, default: object = None) -> object:  # type: ignore[override]
+    def get(self, key: str, default: object = None) -> object:
         return super().get(self._GO.get(key, key), default)
 
 

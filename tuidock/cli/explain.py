@@ -33,9 +33,8 @@ def explain(words: Words, place: Roots) -> int:
     name = words.arguments[0]
     calls = Engine(place).containers.explain(name)
     if not calls:
-        raise NeverStarted(
-            f"container {name} has never been started", f"`tuidock start {name}`, and there is something to tell"
-        )
+        hint = f"`tuidock start {name}`, and there is something to tell"
+        raise NeverStarted(f"container {name} has never been started", hint)
     if words.text("format") == "json":
         print(json.dumps([call.as_dict() for call in calls], indent=4))
         return 0

@@ -85,6 +85,8 @@ POINTERS = (
     "Health", "Healthcheck", "IPAMConfig", "Init", "MemorySwappiness", "OomKillDisable", "PidsLimit", "StopTimeout",
 )  # fmt: skip
 """Keys whose null is a nil pointer."""
+MOUNT_FIELDS = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
+"""All of moby's container.MountPoint; in JSON the empty ones are left out."""
 
 
 def typed(value: Any, key: str = "", above: str = "") -> Any:
@@ -97,5 +99,7 @@ def typed(value: Any, key: str = "", above: str = "") -> Any:
         inner = {name: typed(part, name, key) for name, part in value.items()}
         return inner if key in MAPS or (above, key) in MAPS_BELOW else Struct(inner, f"*{key or 'struct'}")
     if isinstance(value, list):
+        if key == "Mounts":
+            value = [{field: mount.get(field, "") for field in MOUNT_FIELDS} for mount in value]
         return [typed(part, above=key) for part in value]
     return value
