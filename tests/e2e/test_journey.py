@@ -54,7 +54,7 @@ def test_an_image_comes_in_and_a_process_of_it_prints(cli: Cli, busybox_tar: Pat
         (("--no-such-flag", "busybox", "true"), 125),
         (("--memory", "many", "busybox", "true"), 125),
         (("--net", "container:nosuch", "busybox", "true"), 125),
-        (("busybox", "sh", "-c", "kill -9 $$"), 137),
+        (("--init", "busybox", "sh", "-c", "kill -9 $$"), 137),  # without --init it is pid 1, which cannot kill itself
         (("busybox", "sh", "-c", "trap 'exit 3' TERM; kill -TERM $$"), 3),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
@@ -259,14 +259,14 @@ def test_twenty_containers_at_once(cli: Cli, busybox: str, roots: Roots) -> None
 
 def test_a_container_has_no_descriptor_of_its_makers(cli: Cli, busybox: str) -> None:
     """CVE-2024-21626 began with one."""
-    shown = cli.ok("run", "--rm", busybox, "sh", "-c", "for fd in /proc/1/fd/*; do echo ${fd##*/}; done")
-    assert set(shown.split()) <= {"0", "1", "2", "10"}, "10 is the shell's own"
+    shown = cli.ok("run", "--rm", busybox, "sh", "-c", "ls /proc/1/fd; true")
+    assert shown.split() == ["0", "1", "2"]
 
 
 def test_explain_tells_the_start(cli: Cli, busybox: str) -> None:
     cli.ok("run", "-d", "--name", "a", busybox, "sleep", "1000")
     story = cli.ok("explain", "a")
-    order = [story.find(word) for word in ("clone", "overlay", "pivot_root", "exec")]
+    order = [story.find(word) for word in ("unshare", "overlay", "clone3", "pivot_root", "exec")]
     assert -1 not in order, story
     assert order == sorted(order), "told in the order in which it happened"
 

@@ -34,7 +34,7 @@ def test_the_terminal_is_as_it_was_after_run_it(cli: Cli, busybox: str, tmp_path
     with terminal(tmp_path, ["sh", "-c", f"stty -a >{tmp_path}/before; {words}; stty -a >{tmp_path}/after"]) as screen:
         screen.waits_for("#")
         screen.type("vi")  # raw mode, cursor addressing
-        screen.keys("Escape")
+        screen.waits_for("~")
         screen.type(":q!")
         screen.type("exit")
         screen.waits_for("ended: 0")
