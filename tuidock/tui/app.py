@@ -1,0 +1,86 @@
+"""The application: themes, the engine, the main screen.  It knows no pane by name.
+
+The frame is drawn before anything is asked of the engine, which is opened in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import App, InvalidThemeError
+from textual.binding import BindingType
+
+from tuidock.tui import themes
+from tuidock.tui.messages import Opened
+from tuidock.tui.screens.main import Main
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+    from tuidock.engine import Engine
+    from tuidock.storage.paths import Roots
+
+
+class Tuidock(App[None]):
+    TITLE = "tuidock"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = []
+    CSS = """
+    Screen { background: $background; color: $foreground; }
+    Toast { background: $panel; }
+    """
+
+    def __init__(self, roots: Roots) -> None:
+        super().__init__()
+        self.roots = roots
+        self.engine: Engine | None = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Roles for themes that have none of their own, as Textual's."""
+        return themes.derived_roles(self.current_theme)
+
+    def on_mount(self) -> None:
+        for theme in themes.every():
+            self.register_theme(theme)
+        try:
+            self.theme = os.environ.get("TUIDOCK_THEME") or themes.DEFAULT
+        except InvalidThemeError as error:
+            self.theme = themes.DEFAULT
+            self.notify(str(error), title="✗ TUIDOCK_THEME", severity="error", markup=False)
+        self.push_screen(Main(self.roots))
+        self.open_engine()
+
+    @work(thread=True, exit_on_error=False)
+    def open_engine(self) -> None:
+        """Import the engine and open its roots, beside the drawing of the first frame."""
+        try:
+            from tuidock.engine import Engine
+
+            engine = Engine(self.roots)
+        except Exception as error:
+            self.post_message(Opened(None, error))
+        else:
+            self.post_message(Opened(engine))
+
+    def on_opened(self, opened: Opened) -> None:
+        self.engine = opened.engine
+        for screen in self.screen_stack:
+            if isinstance(screen, Main):
+                screen.opened(opened.error)
+
+
+def engine_of(node: MessagePump) -> Engine:
+    """The engine of the application that a widget is in.  For threads: by then it is open."""
+    app = node.app
+    assert isinstance(app, Tuidock)
+    assert app.engine is not None
+    return app.engine
+
+
+def run(roots: Roots) -> int:
+    """Open the screen on these roots until the user leaves it.  Returns the command's exit status."""
+    app = Tuidock(roots)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,1 @@
+"""What is shown of containers, images and volumes: a file for each list and each tab."""

@@ -1,0 +1,205 @@
+"""A container at a glance: its state in words, what it runs, what it uses and may use, its processes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from textual.content import Content
+
+from tuidock.tui import state
+from tuidock.tui.messages import Subject
+from tuidock.tui.panes.pane import Pane
+from tuidock.tui.widgets.drawing import beside, chart, facts, titled
+from tuidock.tui.words import ago, binary_size, clock, fit, shell_line, size, span
+
+if TYPE_CHECKING:
+    from tuidock.engine import Engine
+    from tuidock.engine.reconcile import Container
+    from tuidock.engine.stats import Sample
+
+HISTORY = 300
+"""Seconds of samples that are kept."""
+
+
+class Process(NamedTuple):
+    pid: int
+    depth: int
+    name: str
+    state: str
+    cpu_seconds: float
+    memory: int
+
+
+class Reading(NamedTuple):
+    container: Container
+    sample: Sample | None
+    """None: it does not run."""
+    processes: list[Process]
+
+
+class Overview(Pane):
+    PERIOD = 1.0
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.forget()
+
+    def forget(self) -> None:
+        self._last: Sample | None = None
+        self._cpu: deque[float] = deque(maxlen=HISTORY)
+        self._memory: deque[float] = deque(maxlen=HISTORY)
+        self._pids: deque[float] = deque(maxlen=HISTORY)
+
+    def read(self, engine: Engine, subject: Subject) -> Reading:
+        container = engine.containers.get(subject.key)
+        if not container.running:
+            return Reading(container, None, [])
+        return Reading(container, engine.stats.sample(container.id), processes(engine.containers.processes(container.id)))
+
+    def draw(self, value: Reading, width: int) -> list[Content]:
+        container, sample, tree = value
+        sign, role = state.look(container)
+        lines = [Content.assemble((f"{sign} ", role), (state.sentence(container), f"bold {role}")), Content("")]
+        lines += facts(_facts(container, sample), width)
+        if sample is not None:
+            if self._last is None or sample.time > self._last.time:
+                self._keep(sample)
+            lines += [Content(""), *self._charts(sample, width), Content("")]
+            lines += [titled("Processes", width), *_tree(tree, width)]
+        return lines
+
+    def _keep(self, sample: Sample) -> None:
+        if self._last is not None:
+            self._cpu.append(100 * (sample.cpu_ns - self._last.cpu_ns) / (sample.time - self._last.time))
+        self._memory.append(sample.memory)
+        self._pids.append(sample.pids)
+        self._last = sample
+
+    def _charts(self, sample: Sample, width: int) -> list[Content]:
+        """Side by side where there is room, the ceiling of each at its limit where it has one."""
+        wide = width >= 84
+        each = (width - 4) // 3 if wide else width
+        height = 5 if wide and self.size.height > 24 else 3 if wide else 2
+        request = self.row.request if self.row is not None else {}
+        cpus = float(request.get("cpus") or 0)
+        cpu = self._cpu[-1] if self._cpu else 0.0
+        cpu_top = 100 * cpus if cpus else max(100.0, *self._cpu, 0.0)
+        memory_top = float(sample.memory_limit) or 1.25 * max(self._memory)
+        pids_top = float(sample.pids_limit) or max(8.0, 1.25 * max(self._pids))
+        blocks = [
+            [
+                _caption("cpu", f"{cpu:.1f} %", f"of {cpus:g} core{'' if cpus == 1 else 's'}" if cpus else "100 % is one core", each),
+                *chart(self._cpu, each, height, cpu_top, "$cpu"),
+            ],
+            [
+                _caption(
+                    "memory", binary_size(sample.memory),
+                    f"of {binary_size(sample.memory_limit)}" if sample.memory_limit else "no limit", each,
+                ),
+                *chart(self._memory, each, height, memory_top, "$memory"),
+            ],
+            [
+                _caption("processes", str(sample.pids), f"of {sample.pids_limit}" if sample.pids_limit else "no limit", each),
+                *chart(self._pids, each, height, pids_top, "$pids"),
+            ],
+        ]  # fmt: skip
+        axis = Content.styled(fit(f"{'╵':─<{each - 4}} now", each), "$faint")
+        blocks = [[*block, axis] for block in blocks]
+        return beside(blocks) if wide else [line for block in blocks for line in block]
+
+
+def _caption(name: str, value: str, limit: str, width: int) -> Content:
+    head = Content.assemble((name, "$muted"), " ", (value, "bold"))
+    return Content.assemble(head, (f"{limit:>{max(0, width - head.cell_length)}}", "$muted")).truncate(width)
+
+
+def _facts(container: Container, sample: Sample | None) -> list[tuple[str, Content | str]]:
+    config: dict[str, Any] = container.config["Config"]
+    request = container.request
+    limits = []
+    if request.get("memory"):
+        limits.append(f"memory {binary_size(request['memory'])}")
+    if request.get("cpus"):
+        limits.append(f"{request['cpus']:g} cpus")
+    if (request.get("pids_limit") or 0) > 0:
+        limits.append(f"{request['pids_limit']} processes")
+    found: list[tuple[str, Content | str]] = [
+        ("command", Content.styled(shell_line(container.command), "bold")),
+        ("image", Content.assemble(container.image, (f"  {container.image_id.removeprefix('sha256:')[:12]}", "$muted"))),
+        ("id", container.id[:12]),
+    ]
+    if container.running:
+        found.append(("pid", Content.assemble(str(container.pid), ("  on this machine; 1 inside", "$muted"))))
+    found += [
+        ("host name", config.get("Hostname") or "–"),
+        ("network", request.get("network") or "none"),
+        ("limits", ", ".join(limits) or Content.styled("none", "$muted")),
+    ]
+    if container.mounts:
+        places = [f"{mount['destination']} ← {mount['name'][:12] or mount['source']}" for mount in container.config["Mounts"]]
+        found.append(("mounts", "\n".join(places)))
+    if ports := container.ports:
+        found.append(("exposes", ports))
+    found.append(("created", Content.assemble(ago(container.created_at), (f"  {clock(container.created_at)}", "$muted"))))
+    if container.status == "exited":
+        found.append(("ran for", span((container.finished_at - container.started_at) / 1e9)))
+    if sample is not None and (sample.read_bytes or sample.write_bytes):
+        found.append(("disk", f"{size(sample.read_bytes)} read, {size(sample.write_bytes)} written"))
+    if sample is not None and (sample.rx_bytes or sample.tx_bytes):
+        found.append(("net", f"{size(sample.rx_bytes)} received, {size(sample.tx_bytes)} sent"))
+    return found
+
+
+def processes(pids: list[int]) -> list[Process]:
+    """These processes as a tree, parents before their children; one that ends as we look is left out."""
+    import psutil
+
+    found: dict[int, tuple[int, Process]] = {}
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                spent = process.cpu_times()
+                name = " ".join(process.cmdline()) or f"[{process.name()}]"
+                found[pid] = (
+                    process.ppid(),
+                    Process(pid, 0, name, process.status(), spent.user + spent.system, process.memory_info().rss),
+                )
+        except psutil.NoSuchProcess:
+            continue
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _) in found.items():
+        children.setdefault(parent if parent in found else 0, []).append(pid)
+    tree: list[Process] = []
+    pending = [(pid, 0) for pid in reversed(children.get(0, []))]
+    while pending:
+        pid, depth = pending.pop()
+        tree.append(found[pid][1]._replace(depth=depth))
+        pending += [(child, depth + 1) for child in reversed(children.get(pid, []))]
+    return tree
+
+
+def _tree(tree: list[Process], width: int) -> list[Content]:
+    room = width - 8 - 11 - 9
+    lines = [
+        Content.styled(f"{'pid':>7}  {fit('command', room - 1)}{'state':<9}{'memory':>10}", "$muted")
+        if room > 10
+        else Content.styled(f"{'pid':>7}  command", "$muted")
+    ]
+    for process in tree:
+        branch = "  " * (process.depth - 1) + "└ " if process.depth else ""
+        if room > 10:
+            lines.append(
+                Content.assemble(
+                    (f"{process.pid:>7}  ", "$muted"), (branch, "$faint"), fit(process.name, room - 1 - len(branch)),
+                    (fit(process.state, 9), "$muted"), (f"{binary_size(process.memory):>10}", "$memory"),
+                )
+            )  # fmt: skip
+        else:
+            lines.append(
+                Content.assemble(
+                    (f"{process.pid:>7}  ", "$muted"), (branch, "$faint"), fit(process.name, width - 9 - len(branch))
+                )
+            )
+    return lines

@@ -1,0 +1,96 @@
+"""Themes from files: one TOML file each, `themes/` of a checkout or `tuidock/themes/` of an installed wheel.
+
+A file has the colours that Textual's design system starts from ([colors]) and the roles that tuidock's own drawing names
+([roles]): `running`, `added`, `shared-1` …  No widget names a colour.  A theme that knows nothing of roles, as Textual's own,
+gets them from its design colours, so that every theme there is can be chosen.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator
+
+from textual.theme import Theme
+
+from tuidock.errors import Refused
+
+DEFAULT = "dock-night"
+DEFAULT_LIGHT = "dock-day"
+
+_DERIVED = {
+    "edge": "panel", "focus": "primary", "muted": "foreground 65%", "faint": "foreground 35%", "heading": "foreground",
+    "cursor": "primary 30%", "match": "warning 40%",
+    "running": "success", "stopped": "foreground 65%", "created": "warning", "paused": "secondary", "failed": "error",
+    "added": "success", "changed": "warning", "removed": "error",
+    "rw": "success", "init": "secondary", "image": "primary", "volume": "accent",
+    "host": "foreground 65%", "own": "foreground",
+    "shared-1": "accent", "shared-2": "primary", "shared-3": "secondary", "shared-4": "success", "shared-5": "warning",
+    "shared-6": "error",
+    "cpu": "primary", "memory": "secondary", "pids": "success",
+}  # fmt: skip
+"""Role to the design colour that stands in for it."""
+
+ROLES = tuple(_DERIVED)
+
+
+def folder() -> str:
+    """Where the theme files lie: in the wheel below the package, in a checkout beside it."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    installed = os.path.join(package, "themes")
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "themes")
+
+
+def load(path: str) -> Theme:
+    """The theme of one file.  Raises Refused naming the file and what is wrong in it."""
+    try:
+        with open(path, "rb") as file:
+            text = tomllib.load(file)
+        colors, roles = text["colors"], text["roles"]
+        unknown = sorted(set(roles) - set(ROLES))
+        if unknown:
+            raise Refused(f"{path}: no such role: {', '.join(unknown)}", f"the roles are {', '.join(ROLES)}")
+        return Theme(name=text["name"], dark=text.get("dark", True), variables={**roles, **_dress(colors, roles)}, **colors)
+    except KeyError as error:
+        raise Refused(f"{path}: {error.args[0]} is missing", "see the other files in the same folder") from error
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise Refused(f"{path}: {error}") from error
+
+
+def every() -> Iterator[Theme]:
+    """All of the folder, in the order of their names."""
+    where = folder()
+    for name in sorted(os.listdir(where)):
+        if name.endswith(".toml"):
+            yield load(os.path.join(where, name))
+
+
+def derived_roles(theme: Theme) -> dict[str, str]:
+    """The roles of a theme that has none of its own, as colours that Textual's CSS can read."""
+    design = theme.to_color_system().generate()
+
+    def colour(words: str) -> str:
+        name, _, alpha = words.partition(" ")
+        return f"{design[name]} {alpha}".strip()
+
+    return {role: colour(words) for role, words in _DERIVED.items()}
+
+
+def _dress(colors: dict[str, str], roles: dict[str, str]) -> dict[str, str]:
+    """What Textual's own widgets (inputs, palette, scrollbars) take from our roles, so that they look like ours."""
+    return {
+        "block-cursor-background": roles["cursor"],
+        "block-cursor-foreground": colors["foreground"],
+        "block-cursor-text-style": "none",
+        "block-cursor-blurred-background": roles["cursor"],
+        "border": roles["focus"],
+        "border-blurred": roles["edge"],
+        "footer-key-foreground": colors["accent"],
+        "scrollbar": roles["faint"],
+        "scrollbar-hover": roles["muted"],
+        "scrollbar-active": roles["focus"],
+        "scrollbar-background": colors["background"],
+        "scrollbar-background-hover": colors["background"],
+        "scrollbar-background-active": colors["background"],
+        "scrollbar-corner-color": colors["background"],
+    }

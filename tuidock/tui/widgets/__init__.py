@@ -1,0 +1,1 @@
+"""What panes and screens share; none of them knows the engine."""
