@@ -1,10 +1,15 @@
-"""A plain layer to its gzip blob, in a thread beside the unpacking: zlib lets go of the interpreter's lock."""
+"""A plain layer to its gzip blob, on all processors: zlib lets go of the interpreter's lock.
+
+The blob is a row of gzip members of one block each, which every reader takes for one file.  The blocks have always the same
+length, so the same layer always gives the same blob, whatever the machine.
+"""
 
 from __future__ import annotations
 
+import os
 import zlib
-from queue import Queue
-from threading import Thread
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,47 +18,49 @@ if TYPE_CHECKING:
     from tuidock.storage.blobs import Ingest
 
 LEVEL = 1
-"""A debian of 126 MB becomes 44 MB in 1.6 s; level 6 would save 4 MB more and take 5 s."""
-WAITING = 16
-"""Pieces that may wait; with those of 256 KiB, 4 MiB of memory."""
+"""A debian of 126 MB becomes 44 MB in 1.6 s of one processor; level 6 would save 4 MB more and take 5 s."""
+BLOCK = 1 << 20
+"""Plain bytes in a member: the blob is 0.3 % longer than in one piece."""
+THREADS = 4
 
 
 class Packing:
-    """Writes what it gets into `ingest`, compressed.  The same bytes always give the same blob: no name, no time."""
+    """Writes what it gets into `ingest`, compressed."""
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
-        self._pieces: Queue[bytes | None] = Queue(WAITING)
-        self._error: BaseException | None = None
-        self._thread = Thread(target=self._work, name="packing", daemon=True)
-        self._thread.start()
+        self._threads = min(THREADS, len(os.sched_getaffinity(0)))
+        self._pool = ThreadPoolExecutor(self._threads, "packing")
+        self._members: deque[Future[bytes]] = deque()
+        self._block = bytearray()
+        self._begun = False
 
     def write(self, piece: bytes) -> None:
-        """Some more.  Raises what went wrong with what came before."""
-        if self._error is not None:
-            raise self._error
-        self._pieces.put(piece)
+        """Some more.  Raises OSError of the disk."""
+        self._block += piece
+        while len(self._block) >= BLOCK:
+            self._pack(bytes(self._block[:BLOCK]))
+            del self._block[:BLOCK]
 
-    def _work(self) -> None:
-        squeeze = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-        while (piece := self._pieces.get()) is not None:
-            if self._error is None:
-                try:
-                    self._ingest.write(squeeze.compress(piece))
-                except OSError as error:
-                    self._error = error  # and go on taking, so that nobody waits at a full queue
-        if self._error is None:
-            try:
-                self._ingest.write(squeeze.flush())
-            except OSError as error:
-                self._error = error
+    def _pack(self, block: bytes) -> None:
+        self._begun = True
+        self._members.append(self._pool.submit(member, block))
+        while len(self._members) > 2 * self._threads:
+            self._ingest.write(self._members.popleft().result())
 
     def __enter__(self) -> Packing:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Wait for the end of the work.  Raises what went wrong with it."""
-        self._pieces.put(None)
-        self._thread.join()
-        if self._error is not None and error is None:
-            raise self._error
+        """Wait for the end of the work."""
+        with self._pool:
+            if error is None:
+                if self._block or not self._begun:
+                    self._pack(bytes(self._block))
+                while self._members:
+                    self._ingest.write(self._members.popleft().result())
+
+
+def member(block: bytes) -> bytes:
+    """A gzip member without name and time.  RFC 1952."""
+    return zlib.compress(block, LEVEL, zlib.MAX_WBITS | 16)
