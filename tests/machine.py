@@ -54,6 +54,11 @@ def alive(pid: int) -> bool:
         return False
 
 
+def parent(pid: int) -> int:
+    """The parent of a process: of a container's first one, its monitor."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def eventually(holds: Callable[[], object], seconds: float = 5.0) -> bool:
     """Whether `holds()` becomes true within some seconds."""
     until = time.monotonic() + seconds

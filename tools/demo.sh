@@ -36,21 +36,24 @@ for kind in mnt pid net ipc uts cgroup user time; do
 done
 
 title "Its root is one overlay (/proc/$pid/mountinfo), of these layers:"
-sed -n 's/.* \/ \/ .* - \(overlay\) .*/  \1/p' "/proc/$pid/mountinfo"
+grep -m 1 ' / / .* - overlay ' "/proc/$pid/mountinfo" | tr ' ,' '\n\n' | grep dir | sed "s|$TUIDOCK_ROOT|ROOT|; s/^/  /"
 for layer in rw init; do
     printf '  %-5s ' "$layer"
     (cd "$TUIDOCK_ROOT/containers/$id/$layer" && find . ! -name . | sort | sed 's/^\.//' | tr '\n' ' ')
     echo
 done
-"$tuidock" history --no-trunc --format '  image {{.Size}}  {{.CreatedBy}}' tuidock/starter
+"$tuidock" history --no-trunc --format '  image {{.Size}}: {{.CreatedBy}}' tuidock/starter
 
-show explain demo | head -n 20
+title "\$ tuidock explain demo (the calls that matter most)"
+"$tuidock" explain demo | grep -E 'unshare|lowerdir|upperdir|clone3|pivot_root|capset|seccomp|execve' | sed "s|$TUIDOCK_ROOT|ROOT|"
 
-show run --rm tuidock/starter python3 -c 'import os, platform
-print(f"Python {platform.python_version()} as pid {os.getpid()} of {len([name for name in os.listdir("/proc") if name.isdigit()])} process in its own namespaces")'
+show run --rm --net none tuidock/starter python3 -c 'import os, platform
+print("hello from Python", platform.python_version(), "as pid", os.getpid(), "on", platform.node())'
 
+cgroup=$(sed -n 's|.*/\(tuidock[^/]*\)/.*|\1|p' "/proc/$pid/cgroup" | head -n 1)
 show rm --force demo
 left=$(
+    find /sys/fs/cgroup -name "$cgroup"
     grep -F "$folder" /proc/self/mountinfo || true
     ls "$TUIDOCK_ROOT/containers" "$TUIDOCK_RUN_ROOT/containers" 2>/dev/null | grep -v -e : -e '^$' || true
     [ ! -e "/proc/$pid" ] || echo "process $pid"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.machine import cgroups_named, eventually, mounts_below, processes_of, sweep
+from tests.machine import cgroups_named, eventually, mounts_below, parent, processes_of, sweep
 from tuidock.storage.paths import Roots
 
 IMAGE = "busybox"
@@ -41,7 +41,7 @@ class Engine:
     def beside(self, container: str) -> list[int]:
         """Pids of what stays beside a running container for as long as it runs, dockerd and containerd not counted."""
         pid = int(self.ok("inspect", "--format", "{{.State.Pid}}", container))
-        return [_parent(pid)]
+        return [parent(pid)]
 
 
 class Tuidock(Engine):
@@ -68,10 +68,6 @@ class Podman(Engine):
 
     def beside(self, container: str) -> list[int]:
         return [int(self.ok("inspect", "--format", "{{.State.ConmonPid}}", container))]
-
-
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @contextmanager

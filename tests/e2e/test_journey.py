@@ -25,6 +25,7 @@ from tests.machine import (
     inode,
     inodes,
     leftovers,
+    parent,
     processes_of,
 )
 from tuidock.storage.paths import Roots
@@ -202,9 +203,10 @@ def test_a_killed_front_end_of_run_rm_leaves_nothing(cli: Cli, busybox: str, roo
 def test_a_killed_monitor_is_found_out_at_the_next_look(cli: Cli, busybox: str, roots: Roots) -> None:
     container = cli.ok("run", "-d", "--name", "a", busybox, "sleep", "1000")
     process = cli.pid("a")
-    monitor = next(pid for pid, words in processes_of(roots).items() if pid != process and "monitor" in words)
+    monitor = parent(process)
+    assert monitor in processes_of(roots)
     os.kill(monitor, signal.SIGKILL)
-    assert eventually(lambda: cli.ok("ps", "-q") == "" or alive(process))
+    assert eventually(lambda: not alive(monitor))
     assert container.startswith(cli.ok("ps", "-aq"))
     cli.ok("rm", "-f", "a")
     assert not alive(process)
