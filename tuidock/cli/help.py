@@ -39,7 +39,7 @@ def usage(path: str, command: Command) -> str:
 
 def refusal(error: UsageError, path: str, command: Command) -> str:
     """What docker prints when words are wrong: the message, the usage, where there is more."""
-    prefix = "" if isinstance(error, WrongFlag) else "tuidock: "
+    prefix = "" if isinstance(error, WrongFlag) or error.message.startswith("tuidock ") else "tuidock: "
     lines = [prefix + error.message, *([error.hint] if error.hint else []), ""]
     called = " ".join(("tuidock", path)).strip()
     if isinstance(error, (WrongFlag, WrongArguments)):

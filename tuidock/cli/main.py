@@ -12,7 +12,7 @@ from tuidock import __version__
 from tuidock.cli.commands import COMMANDS, GROUPS, HIDDEN
 from tuidock.cli.flags import Command, HelpAsked, Words, WrongArguments, WrongFlag, count, parse
 from tuidock.engine.options import TEXT, Option
-from tuidock.errors import TuidockError, UsageError
+from tuidock.errors import Conflict, NotFound, TuidockError, UsageError
 from tuidock.storage.paths import Roots, roots
 
 TYPE_CHECKING = False
@@ -158,8 +158,8 @@ class Call:
 def message(error: TuidockError) -> str:
     """An error as lines: what is wrong, then what to do."""
     said = error.message
-    if said.partition(" ")[0].isalpha():
-        said = said[0].upper() + said[1:]  # "No such container: x" is what scripts look for
+    if isinstance(error, (NotFound, Conflict)):
+        said = said[:1].upper() + said[1:]  # "No such container: x" is what scripts look for
     return f"tuidock: {said}\n{error.hint}\n" if error.hint else f"tuidock: {said}\n"
 
 

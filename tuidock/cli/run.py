@@ -84,20 +84,24 @@ def key_values(path: str, what: str) -> Iterable[str]:
 
     docker/cli pkg/kvfile: leading space goes, trailing space belongs to the value, `#` begins a comment line.
     """
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file.read().removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-            try:
-                line = raw.removesuffix(b"\r").decode().lstrip()
-            except UnicodeDecodeError:
-                raise UsageError(f"invalid env file ({path}): invalid utf8 bytes at line {number}") from None
-            if not line or line[0] == "#":
-                continue
-            name = line.partition("=")[0]
-            if not name:
-                raise UsageError(f"invalid env file ({path}): no variable name on line '{line}'")
-            if any(character.isspace() for character in name):
-                raise UsageError(f"invalid env file ({path}): {what} '{name}' contains whitespaces")
-            yield line
+    try:
+        with open(path, "rb") as file:
+            content = file.read().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise UsageError(f"open {path}: {(error.strerror or '').lower()}") from error
+    for number, raw in enumerate(content.split(b"\n"), 1):
+        try:
+            line = raw.removesuffix(b"\r").decode().lstrip()
+        except UnicodeDecodeError:
+            raise UsageError(f"invalid env file ({path}): invalid utf8 bytes at line {number}") from None
+        if not line or line[0] == "#":
+            continue
+        name = line.partition("=")[0]
+        if not name:
+            raise UsageError(f"invalid env file ({path}): no variable name on line '{line}'")
+        if any(character.isspace() for character in name):
+            raise UsageError(f"invalid env file ({path}): {what} '{name}' contains whitespaces")
+        yield line
 
 
 def detach_keys(text: str) -> bytes:

@@ -8,8 +8,6 @@ Each part is imported when it is first used: `tuidock run` needs neither events 
 
 from __future__ import annotations
 
-from tuidock.storage.database import Database
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tuidock.engine.containers import Containers
@@ -31,6 +29,8 @@ class Engine:
             from tuidock.errors import Missing
 
             raise Missing(f"{error.filename}: {error.strerror}", "run it as root, or name another --root") from error
+        from tuidock.storage.database import Database  # SQLite brings 5 ms along; `run` spawns its monitor before that
+
         self.roots = roots
         self.database = Database(roots)
         self.warnings: list[str] = []
