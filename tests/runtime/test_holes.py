@@ -55,14 +55,12 @@ def test_2019_5736_the_engines_executable_cannot_be_written(engine, tree):
 def test_2019_5736_a_monitor_runs_from_a_read_only_mount(engine):
     with running(engine) as container:
         link = os.open(f"/proc/{container.monitor_pid}/exe", os.O_PATH)
-        with pytest.raises(OSError, match="Read-only file system|Text file busy") as caught:
-            os.open(f"/proc/self/fd/{link}", os.O_WRONLY)
+        assert os.fstatvfs(link).f_flag & os.ST_RDONLY  # an open for writing says ETXTBSY before it would say EROFS
         os.close(link)
-        assert caught.value.errno == 30  # EROFS comes before ETXTBSY
 
 
 def test_2024_21626_no_descriptor_leaks_and_none_can_be_the_working_directory(engine):
-    assert run(engine, "sh", "-c", "ls /proc/self/fd | wc -l; ls /proc/$$/fd").out.split()[1:4] == ["0", "1", "2"]
+    assert run(engine, "sh", "-c", "ls /proc/$$/fd; true").out.split() == ["0", "1", "2"]
     for number in range(3, 20):
         for ask in (lambda: run(engine, "pwd", workdir=f"/proc/self/fd/{number}"),):  # noqa: B023
             try:
@@ -73,7 +71,7 @@ def test_2024_21626_no_descriptor_leaks_and_none_can_be_the_working_directory(en
         for number in range(3, 20):
             with pytest.raises(TuidockError):
                 execute(engine, container, "pwd", workdir=f"/proc/self/fd/{number}")
-        assert execute(engine, container, "sh", "-c", "ls /proc/$$/fd").out.split() == ["0", "1", "2"]
+        assert execute(engine, container, "sh", "-c", "ls /proc/$$/fd; true").out.split() == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("place", ["proc", "sys"])
@@ -135,7 +133,7 @@ def test_2024_9676_passwd_that_is_no_plain_file_does_not_hang(engine, tree, kind
         run(engine, "true", user="nobody")
     except TuidockError:
         pass
-    assert run(engine, "id", "-u", user="7").out == "7\n"
+    assert run(engine, "grep", "^Uid", "/proc/self/status", user="7").out.split()[1] == "7"
 
 
 @pytest.mark.parametrize("ask", ["run", "exec"])
@@ -188,8 +186,9 @@ def test_nothing_of_the_hosts_environment_comes_in(engine, monkeypatch):
 
 
 def test_a_session_keyring_of_its_own(engine):
-    with running(engine) as container, open("/proc/keys") as mine:
-        assert "_tuidock" not in mine.read()
+    with running(engine) as container:
+        (call,) = [call for call in engine.containers.explain(container.id) if call.name == "keyctl"]
+        assert call.result > 0
         assert execute(engine, container, "cat", "/proc/keys").out == ""
 
 

@@ -357,10 +357,12 @@ class Sysctl(Step):
             os.close(file)
 
 
-def open_in_root(root: int, path: str, *, directory: bool, strict: bool = False) -> int:
+def open_in_root(root: int, path: str, *, directory: bool, strict: bool = False, links: int = 40) -> int:
     """A descriptor (O_PATH) of a mount point below `root`, made if it is not there: directories 0755, a file empty.
 
-    strict: refuse any symbolic link on the way.  Raises RuntimeFailure where the way is closed by something else.
+    A link to what is not there is followed too, inside the root, and what it names is made, as runc does.
+    strict: refuse any symbolic link on the way.  links: how many may be followed.
+    Raises RuntimeFailure where the way is closed by something else.
     """
     resolve = sys.RESOLVE_IN_ROOT | (sys.RESOLVE_NO_SYMLINKS if strict else 0)
     try:
@@ -376,6 +378,12 @@ def open_in_root(root: int, path: str, *, directory: bool, strict: bool = False)
         else:
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent))
         return sys.openat2(parent, name, os.O_PATH | os.O_NOFOLLOW, sys.RESOLVE_BENEATH)
+    except FileExistsError as error:
+        if strict or not links:
+            raise RuntimeFailure(f"cannot make the mount point {path}: a link is in the way") from error
+        named = os.path.normpath(f"{path.rstrip('/').rpartition('/')[0]}/{name}")
+        leads = os.path.join(os.path.dirname(named), os.readlink(name, dir_fd=parent))
+        return open_in_root(root, leads, directory=directory, links=links - 1)
     except OSError as error:
         raise RuntimeFailure(f"cannot make the mount point {path}: {error.strerror}") from error
     finally:

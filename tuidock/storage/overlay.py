@@ -34,9 +34,7 @@ def make(paths: ContainerPaths, layers: Layers, chain_ids: Sequence[str], files:
     os.makedirs(paths.data, 0o700)
     trees = [layers.path(chain_id) for chain_id in reversed(chain_ids)]
     for folder in (paths.init, paths.rw, paths.work):
-        os.mkdir(folder, 0o755)
-    _like(trees, "", paths.rw)  # the root of the stack is as the image has it: owner, mode, times
-    _like(trees, "", paths.init)
+        os.mkdir(folder, 0o755)  # the root of the stack is root's and 0755 whatever the image says, as with docker
     for name in FOLDERS:
         os.mkdir(f"{paths.init}/{name}", 0o755)
         _like(trees, name, f"{paths.init}/{name}")
@@ -51,7 +49,7 @@ def _like(trees: Sequence[str], name: str, path: str) -> None:
     """Owner and mode of a directory as the highest image layer that has it: the init layer's would cover them."""
     for tree in trees:
         try:
-            found = os.lstat(f"{tree}/{name}" if name else tree)
+            found = os.lstat(f"{tree}/{name}")
         except (FileNotFoundError, NotADirectoryError):
             continue
         if stat.S_ISDIR(found.st_mode):
