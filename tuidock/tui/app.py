@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import App, InvalidThemeError
-from textual.binding import BindingType
 
 from tuidock.tui import themes
 from tuidock.tui.messages import Opened
 from tuidock.tui.screens.main import Main
 
 if TYPE_CHECKING:
+    from textual.binding import BindingType
     from textual.message_pump import MessagePump
 
     from tuidock.engine import Engine

@@ -6,13 +6,16 @@ pane of its details, and only while its state allows it: `when` says so, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual.binding import Binding
 
 if TYPE_CHECKING:
-    from tuidock.engine.containers import Container
+    from collections.abc import Callable, Iterable
+
+    from textual.binding import BindingType
+
+    from tuidock.engine.reconcile import Container
 
 
 def _always(_subject: Any) -> bool:
@@ -130,7 +133,7 @@ TABLE: dict[str, tuple[Key, ...]] = {
 BY_ACTION = {key.action: key for keys in TABLE.values() for key in keys}
 
 
-def bindings(*groups: Iterable[Key]) -> list[Binding]:
+def bindings(*groups: Iterable[Key]) -> list[BindingType]:
     """Textual's bindings for these keys, in the table's order; `id` is the action, for a keymap of the user."""
     return [
         Binding(

@@ -12,12 +12,13 @@ a list                -> Chosen(subject)            -> main screen: details foll
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tuidock.engine import Engine
     from tuidock.engine.events import Event
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from textual.theme import Theme
 
 from tuidock.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFAULT = "dock-night"
 DEFAULT_LIGHT = "dock-day"

@@ -15,27 +15,31 @@ if TYPE_CHECKING:
 
 
 class ContainerActions(Acting):
-    row: Container
+    @property
+    def container(self) -> Container:
+        """The one that is looked at; only where `check_action` has let an action through."""
+        found: Container = self.row
+        return found
 
     def action_start(self) -> None:
-        name = self.row.name
+        name = self.container.name
         self.perform(f"starting {name}", lambda engine, tell: engine.containers.start(name))
 
     def action_stop(self) -> None:
-        name, grace = self.row.name, self.row.config["Config"].get("StopTimeout", 10)
+        name, grace = self.container.name, self.container.config["Config"].get("StopTimeout", 10)
         self.perform(f"stopping {name} (at most {grace} s, then SIGKILL)", lambda engine, tell: engine.containers.stop(name))
 
     def action_kill(self) -> None:
-        name = self.row.name
+        name = self.container.name
         self.perform(f"killing {name}", lambda engine, tell: engine.containers.kill(name))
 
     def action_restart(self) -> None:
-        name = self.row.name
+        name = self.container.name
         self.perform(f"restarting {name}", lambda engine, tell: engine.containers.restart(name, None))
 
     def action_remove_container(self) -> None:
         """Says first what goes: the changes of the read-write layer are counted for that."""
-        container = self.row
+        container = self.container
         self.perform(
             f"looking at what {container.name} holds", lambda engine, tell: _losses(engine, container), self._confirm_removal
         )
@@ -62,7 +66,7 @@ class ContainerActions(Acting):
     # a terminal in the container
 
     def action_shell(self) -> None:
-        name = self.row.name
+        name = self.container.name
         self.perform(
             f"opening a shell in {name}",
             lambda engine, tell: self._enter(engine, name, engine.containers.shell(name)),
@@ -72,7 +76,7 @@ class ContainerActions(Acting):
     def action_execute(self) -> None:
         from tuidock.tui.screens.ask import Ask
 
-        name = self.row.name
+        name = self.container.name
 
         def answered(line: str | None) -> None:
             import shlex
@@ -93,7 +97,7 @@ class ContainerActions(Acting):
         self.app.push_screen(Ask(f"Run a command in {name}", "ls -l /", f"tuidock exec -it {name}"), answered)
 
     def action_attach(self) -> None:
-        container = self.row
+        container = self.container
         title = f"{container.name} · {shell_line(container.command)} · ctrl+p ctrl+q leaves it running"
         self.perform(
             f"attaching to {container.name}",
@@ -109,7 +113,9 @@ class ContainerActions(Acting):
         request = ExecRequest(
             name, command, env=("TERM=xterm-256color",), interactive=True, tty=True, rows=size.height, columns=size.width
         )
-        return engine.containers.exec(request), shell_line(command)
+        session = engine.containers.exec(request)
+        assert session is not None  # it is None for a detached one
+        return session, shell_line(command)
 
 
 def _losses(engine: Engine, container: Container) -> tuple[Container, list[str]]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Static
 
-from tuidock.tui.messages import Subject
 from tuidock.tui.widgets.tabs import TabLine
 
 if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from tuidock.tui.messages import Subject
     from tuidock.tui.panes.pane import Pane
 
 TABS: dict[str, dict[str, str]] = {
@@ -37,8 +38,9 @@ class Detail(Vertical):
         border: round $edge;
         border-title-color: $heading;
         border-subtitle-color: $muted;
-        padding: 0 1;
+        padding: 0 0 0 1;
         & > TabLine { margin-bottom: 1; }
+        & > #instead { padding: 1; }
         & > ContentSwitcher { height: 1fr; }
         &:focus-within { border: round $focus; border-title-color: $focus; border-title-style: bold; }
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import titled
 from tuidock.tui.words import fit, right
@@ -14,11 +14,15 @@ from tuidock.tui.words import fit, right
 if TYPE_CHECKING:
     from tuidock.engine import Engine
     from tuidock.engine.explain import Call
+    from tuidock.tui.messages import Subject
 
 _WHO = {
     "monitor": ("the monitor, outside", "$image"),
     "init": ("the container's first process, before it becomes the command", "$init"),
 }
+
+_DIGITS = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+"""An id or a digest: its first twelve digits tell it from others."""
 
 
 class Explain(Pane):
@@ -38,7 +42,7 @@ class Explain(Pane):
             ),
             Content(""),
         ]
-        process = ""
+        process = meaning = ""
         for number, call in enumerate(value, 1):
             if call.process != process:
                 process = call.process
@@ -47,8 +51,9 @@ class Explain(Pane):
                     lines.append(Content(""))
                 lines.append(titled(words, width, role))
             lines.append(_call(number, call, width))
-            if call.meaning and width < 100:
+            if width < 100 and call.meaning and call.meaning != meaning:
                 lines.append(Content.styled(fit(f"      {call.meaning}", width), "$muted"))
+            meaning = call.meaning
         return lines
 
 
@@ -58,7 +63,7 @@ def _call(number: int, call: Call, width: int) -> Content:
     time = right(f"{call.nanoseconds / 1000:.0f} µs", 9)
     meaning = fit(f"  {call.meaning}", width * 2 // 5) if width >= 100 else ""
     room = width - 5 - len(call.name) - len(time) - len(meaning)
-    arguments = f"({', '.join(call.arguments)}){result}"
+    arguments = _DIGITS.sub(r"\1…", f"({', '.join(call.arguments)}){result}")
     return Content.assemble(
         (f"{number:>3}  ", "$faint"), (call.name, f"bold {role}"), fit(arguments, room), (meaning, "$muted"), (time, "$muted")
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.content import Content
-
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.layers import image_layers
 from tuidock.tui.panes.pane import Pane
 
 if TYPE_CHECKING:
+    from textual.content import Content
+
     from tuidock.engine import Engine
     from tuidock.image.views import HistoryRow
+    from tuidock.tui.messages import Subject
 
 
 class History(Pane):

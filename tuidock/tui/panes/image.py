@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import facts
 from tuidock.tui.words import ago, plural, shell_line, size
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
+    from tuidock.tui.messages import Subject
 
 
 class ImageOverview(Pane):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
+    from tuidock.tui.messages import Subject
 
 _KEY_AND_REST = re.compile(r'(\s*)("(?:[^"\\]|\\.)*")(: ?)(.*)')
 
@@ -20,7 +20,7 @@ class Inspect(Pane):
     def read(self, engine: Engine, subject: Subject) -> Any:
         from json import dumps
 
-        places = {"container": engine.containers, "image": engine.images, "volume": engine.volumes}
+        places: dict[str, Any] = {"container": engine.containers, "image": engine.images, "volume": engine.volumes}
         return dumps(places[subject.kind].inspect(subject.key), indent=2, ensure_ascii=False).splitlines()
 
     def draw(self, value: Any, width: int) -> list[Content]:

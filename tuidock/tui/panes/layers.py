@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import box
 from tuidock.tui.words import fit, plural, right, since, size
@@ -19,6 +18,7 @@ from tuidock.tui.words import fit, plural, right, since, size
 if TYPE_CHECKING:
     from tuidock.engine import Engine
     from tuidock.engine.views import Entry, Layer, MountPoint, Stack
+    from tuidock.tui.messages import Subject
 
 _KINDS = {"A": ("+", "$added", "added"), "C": ("~", "$changed", "changed"), "D": ("−", "$removed", "deleted")}
 SHOWN = 500
@@ -34,6 +34,7 @@ class Layers(Pane):
     def draw(self, value: Stack, width: int) -> list[Content]:
         running = bool(self.row.running)
         return [
+            Content.styled(fit("the process sees these as one root, the upper over the lower", width), "$muted"),
             *_read_write(value, width, running),
             *_init(value.init, width),
             *image_layers(value.layers, width, str(self.row.image)),
@@ -43,13 +44,16 @@ class Layers(Pane):
 def _read_write(stack: Stack, width: int, running: bool) -> list[Content]:
     room = width - 4
     files = [entry for entry in stack.rw if not entry.is_dir]
-    lines = [_entry(entry, room) for entry in stack.rw[:SHOWN]]
+    mounts = {mount.destination: mount for mount in stack.mount_points}
+    lines = []
+    for entry in stack.rw[:SHOWN]:
+        mount = mounts.pop(entry.path, None)
+        lines.append(_mount_point(mount, room) if mount else _entry(entry, room))
     if len(stack.rw) > SHOWN:
         lines.append(Content.styled(f"  and {len(stack.rw) - SHOWN} older ones", "$muted"))
     if not stack.rw:
         lines.append(Content.styled("empty: nothing has been written yet", "$muted"))
-    for mount in stack.mount_points:
-        lines.append(_mount_point(mount, room))
+    lines += [_mount_point(mount, room) for mount in mounts.values()]
     note = f"{plural(len(files), 'file')} · {size(sum(entry.size for entry in files))}" if files else ""
     title = Content.assemble(("read-write layer", "bold $rw"), (" ● live" if running else "", "$rw"))
     return box(lines, width, title, note, "$rw")
@@ -69,8 +73,10 @@ def _mount_point(mount: MountPoint, room: int) -> Content:
     """The directory that lies here is empty; what the process sees is another's inode."""
     source = f"volume {mount.name[:12]}" if mount.kind == "volume" else mount.source
     same = f"  inode {mount.inode_outside}" if mount.inode_outside else ""
+    if mount.inode_inside and mount.inode_inside == mount.inode_outside:
+        same += " outside and inside"
     return Content.assemble(
-        ("◆ ", "$volume"), (mount.destination, "$volume"), (f" ← {source}{same}, mounted over it", "$muted")
+        ("◆ ", "$volume"), (mount.destination, "$volume"), (f" ← {source}{same}", "$muted")
     ).truncate(room, ellipsis=True)
 
 

@@ -17,12 +17,12 @@ from textual.content import Content
 from textual.message import Message
 
 from tuidock.tui.keys import FINDING, LINES, LOG, bindings
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane, trouble
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
     from tuidock.runtime.log import LogLine
+    from tuidock.tui.messages import Subject
 
 KEPT = 100_000
 SPARE = 10_000

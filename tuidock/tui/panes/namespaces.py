@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
 
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import titled
 from tuidock.tui.words import fit
@@ -18,6 +17,7 @@ from tuidock.tui.words import fit
 if TYPE_CHECKING:
     from tuidock.engine import Engine
     from tuidock.engine.views import Namespace
+    from tuidock.tui.messages import Subject
 
 MEANINGS = {
     "mnt": "what is mounted where",
@@ -48,6 +48,11 @@ class Reading(NamedTuple):
 
 
 class Namespaces(Pane):
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._marks: dict[int, int] = {}
+        """Inode to its number among the shared ones that have been seen."""
+
     def read(self, engine: Engine, subject: Subject) -> Reading:
         container = engine.containers.get(subject.key)
         found = engine.containers.namespaces(container.id)
@@ -65,7 +70,7 @@ class Namespaces(Pane):
         head = fit("kind", 18 if wide else 8) + fit("inode", 14) + "whose"
         lines = [Content.styled(head, "$muted")]
         for namespace in sorted(value.namespaces, key=_order):
-            letter, role, whose = _whose(namespace)
+            letter, role, whose = self._whose(namespace)
             lines.append(
                 Content.assemble(
                     (fit(namespace.kind if wide else namespace.kind.replace("_for_children", "…"), 18 if wide else 8), "bold"),
@@ -78,26 +83,29 @@ class Namespaces(Pane):
         lines += [Content(""), *_legend(width), Content(""), titled("Interfaces of its net namespace", width)]
         return lines + _interfaces(value.interfaces, width)
 
+    def _whose(self, namespace: Namespace) -> tuple[str, str, str]:
+        """A letter, a role and words: the host's, shared with others, or its own."""
+        if namespace.host:
+            return "=", "$host", "the host's"
+        if namespace.containers:
+            number = self._marks.setdefault(namespace.inode, len(self._marks))
+            return (
+                chr(ord("A") + number % 26),
+                f"$shared-{number % _HUES + 1}",
+                f"shared with {', '.join(namespace.containers)}",
+            )
+        return "·", "$own", "its own"
+
 
 def _order(namespace: Namespace) -> int:
     kinds = list(MEANINGS)
     return kinds.index(namespace.kind) if namespace.kind in kinds else len(kinds)
 
 
-def _whose(namespace: Namespace) -> tuple[str, str, str]:
-    """A letter, a role and words: the host's, shared with others, or its own."""
-    if namespace.host:
-        return "=", "$host", "the host's"
-    if namespace.containers:
-        hue = namespace.inode % _HUES
-        return "ABCDEF"[hue], f"$shared-{hue + 1}", f"shared with {', '.join(namespace.containers)}"
-    return "·", "$own", "its own"
-
-
 def _legend(width: int) -> list[Content]:
     text = Content.assemble(
         ("· ", "$own"), ("its own    ", "$muted"), ("= ", "$host"), ("the host's    ", "$muted"),
-        ("A…F ", "$shared-1"), ("shared: one inode, one letter, one colour in every container", "$muted"),
+        ("A B ", "$shared-1"), ("shared: one inode, one letter, one colour in every container", "$muted"),
     )  # fmt: skip
     return text.wrap(width)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from textual.content import Content
 
 from tuidock.tui import state
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import beside, chart, facts, titled
 from tuidock.tui.words import ago, binary_size, clock, fit, shell_line, size, span
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from tuidock.engine import Engine
     from tuidock.engine.reconcile import Container
     from tuidock.engine.stats import Sample
+    from tuidock.tui.messages import Subject
 
 HISTORY = 300
 """Seconds of samples that are kept."""

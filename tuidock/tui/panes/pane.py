@@ -10,13 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.content import Content
-from textual.timer import Timer
 from textual.worker import get_current_worker
 
 from tuidock.tui.messages import Answer, Subject
 from tuidock.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from tuidock.engine import Engine
 
 

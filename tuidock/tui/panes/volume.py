@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.content import Content
 
 from tuidock.tui.actions.volume import weigh
-from tuidock.tui.messages import Subject
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import facts, titled
 from tuidock.tui.words import ago, fit, plural, size
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from tuidock.engine import Engine
     from tuidock.engine.views import MountPoint
     from tuidock.engine.volumes import Volume
+    from tuidock.tui.messages import Subject
 
 _WHY = (
     "A bind mount makes the container's path lead to the inode of this directory: both sides show one number, and what "
@@ -26,7 +26,7 @@ _WHY = (
 class Reading(NamedTuple):
     volume: Volume
     files: int
-    count: int
+    size: int
     """bytes"""
     users: list[tuple[str, MountPoint]]
 
@@ -49,7 +49,7 @@ class VolumeOverview(Pane):
                 ("name", volume.name),
                 ("lies in", volume.mountpoint),
                 ("inode", Content.styled(str(volume.inode), "bold $volume")),
-                ("holds", f"{plural(value.files, 'file')}, {size(value.count)}"),
+                ("holds", f"{plural(value.files, 'file')}, {size(value.size)}"),
                 ("made", f"{'for a container' if volume.anonymous else 'by name'}, {ago(volume.created_at)}"),
             ],
             width,

@@ -7,40 +7,44 @@ from textual.content import Content
 _EMPTY_MACHINE = """\
 [bold $heading]There is nothing here yet.[/]
 
-[bold $accent] i [/]  assembles the [bold]starter image[/] from this machine:
-     its Python, a shell and the common commands,
-     with no network.  A few seconds.
+[bold $accent]i[/]  assembles the [bold]starter image[/]
+   from this machine: its Python, a
+   shell, the common commands.  It takes
+   a few seconds and no network.
 
-Then [bold $accent]⏎[/] runs a container of it, and [bold $accent]s[/] opens a shell inside.
+[bold $accent]⏎[/]  then runs a container of it
+[bold $accent]s[/]  opens a shell inside
+[bold $accent]?[/]  shows all keys
 
-
-[$muted]Other ways to bring images in, from a shell:[/]
-
-  [$muted]$[/] tuidock load -i FILE     [$muted]an archive of docker save or skopeo[/]
-  [$muted]$[/] tuidock import FILE      [$muted]the tar of a root file system[/]
-
-[$muted]They appear here by themselves.  [bold]?[/] shows all keys.[/]
+[$muted]Images also come in from a shell:[/]
+[$muted]$[/] tuidock load -i ARCHIVE
+[$muted]$[/] tuidock import ROOTFS.tar NAME
+[$muted]They appear here by themselves.[/]
 """
 
 _INSTEAD = {
     "containers": """\
 [bold $heading]No container yet.[/]
 
-[bold $accent] c [/]  creates one from an image that is here
-[bold $accent] 2 [/]  goes to the images; [bold $accent]⏎[/] runs the one under the cursor
+[bold $accent]c[/]  creates one from an image
+[bold $accent]2[/]  goes to the images; there
+[bold $accent]⏎[/]  runs the one under the cursor
 """,
     "images": """\
 [bold $heading]No image here.[/]
 
-[bold $accent] i [/]  assembles the starter image from this machine
+[bold $accent]i[/]  assembles the starter image
+   from this machine
 """,
     "volumes": """\
 [bold $heading]No volume yet.[/]
 
-A volume is a directory of this machine that is mounted into
-containers and outlives them.  [$muted]-v NAME:/path[/] of a run makes one:
+A volume is a directory of this machine
+that containers mount and that outlives
+them.  [$muted]-v NAME:/path[/] of a run makes one.
 
-[bold $accent] c [/]  creates a container; its form has a line for volumes
+[bold $accent]c[/]  creates a container; its form has
+   a line for volumes
 """,
 }
 

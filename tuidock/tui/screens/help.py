@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -14,6 +12,11 @@ from textual.widgets import Static
 from tuidock.tui.keys import TABLE
 from tuidock.tui.screens.dialog import Dialog
 from tuidock.tui.words import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual.app import ComposeResult
 
 
 class Help(Dialog[None]):

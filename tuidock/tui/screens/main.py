@@ -6,9 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.timer import Timer
 from textual.widgets import Input
 
 from tuidock.tui import keys
@@ -28,6 +26,9 @@ from tuidock.tui.widgets.masthead import Masthead
 from tuidock.tui.widgets.underway import Underway
 
 if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.timer import Timer
+
     from tuidock.storage.paths import Roots
 
 KINDS = {"container": "containers", "image": "images", "volume": "volumes"}
@@ -37,8 +38,8 @@ KINDS = {"container": "containers", "image": "images", "volume": "volumes"}
 class Main(ContainerActions, ImageActions, VolumeActions):
     BINDINGS = keys.bindings(keys.CONTAINER, keys.IMAGE, keys.VOLUME, keys.EVERYWHERE)
     COMMANDS: ClassVar[set[Any]] = {Actions}
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (72, "-normal"), (120, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-short"), (36, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (120, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]
     AUTO_FOCUS = "#containers"
 
     CSS = """
@@ -51,8 +52,8 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         &.-open { display: block; }
     }
     Main.-wide #lists { width: 38%; max-width: 64; }
-    Main.-tall #lists Containers { height: 2fr; }
-    Main.-tall #lists Images, Main.-tall #lists Volumes { height: 1fr; }
+    Main.-tall #lists Containers { height: 1fr; }
+    Main.-tall #lists Images, Main.-tall #lists Volumes { height: auto; min-height: 6; max-height: 28%; }
     Main.-short Masthead { display: none; }
     Main.-narrow #lists { width: 1fr; }
     Main.-narrow Detail { display: none; }
@@ -145,14 +146,14 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         except Exception as error:
             self.post_message(Failed(0, "reading the lists", error))
 
-    def on_listed(self, listed: Listed) -> None:
+    async def on_listed(self, listed: Listed) -> None:
         listing = self.listing(KINDS[listed.kind])
         listing.fill(listed.values)
         self.query_one(Detail).read = all(self.listing(name).rows is not None for name in KINDS.values())
         if self._wanted and self._wanted.kind == listed.kind and listing.go_to_key(self._wanted.key):
             self._wanted = None
         if listed.kind == self.listing(self._area).KIND or not self.listing(self._area).rows:
-            self._follow()
+            await self._follow()
 
     # the subject
 

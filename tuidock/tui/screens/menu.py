@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from textual import events
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList
@@ -14,6 +12,12 @@ from textual.widgets.option_list import Option
 from tuidock.tui.keys import BY_ACTION
 from tuidock.tui.screens.dialog import Dialog
 from tuidock.tui.words import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
 
 _WRITTEN = {key.key.split(",")[0]: key.display for key in BY_ACTION.values() if key.display} | {"slash": "/"}
 

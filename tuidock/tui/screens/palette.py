@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from tuidock.tui import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _LEFT_OUT = {"palette", "back", "interrupt", "menu"}
 

@@ -5,10 +5,8 @@ The options, their kinds and meanings are those of the command line (engine/opti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
@@ -17,6 +15,11 @@ from textual.widgets import Checkbox, Input, Static
 
 from tuidock.tui.screens.dialog import Dialog
 from tuidock.tui.words import shell_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
 
 _LINES = (
     ("volume", "NAME:/inside  /outside:/inside  /inside"),

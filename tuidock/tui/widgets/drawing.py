@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from tuidock.tui.words import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual import events
 from textual.content import Content
 from textual.widget import Widget
 
 from tuidock.tui.keys import BY_ACTION
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.screen import Screen
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.segment import Segment
 from textual.cache import LRUCache
-from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 
 from tuidock.tui.keys import FINDING, LINES, bindings
+
+if TYPE_CHECKING:
+    from textual.content import Content
 
 
 def strip_of(content: Content, base: Style) -> Strip:
@@ -33,6 +37,7 @@ class Lines(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Lines {
         background: $background;
+        scrollbar-gutter: stable;
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 1;
     }
@@ -75,7 +80,7 @@ class Lines(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         scroll_x, scroll_y = self.scroll_offset
-        number, width, base = scroll_y + y, self.size.width, self.visual_style
+        number, width, base = scroll_y + y, self.scrollable_content_region.width, self.visual_style
         if number >= self.total():
             return Strip.blank(width, base.rich_style)
         if (strip := self._strips.get(number)) is None:

@@ -7,10 +7,8 @@ scroll nor filter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from textual import events
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.strip import Strip
@@ -18,6 +16,11 @@ from textual.strip import Strip
 from tuidock.tui.keys import LIST, OPENING_LIST, bindings
 from tuidock.tui.messages import Chosen, Entered, Subject
 from tuidock.tui.widgets.lines import Lines, strip_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual import events
 
 Row = TypeVar("Row")
 
@@ -31,7 +34,7 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
         border: round $edge;
         border-title-color: $muted;
         border-subtitle-color: $muted;
-        padding: 0 1;
+        padding: 0 0 0 1;
         overflow-x: hidden;
         & > .listing--cursor { background: $cursor; text-style: bold; }
         & > .listing--cursor-blurred { background: $panel; }
@@ -190,7 +193,7 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        number, width, base = self.scroll_offset.y + y, self.size.width, self.visual_style
+        number, width, base = self.scroll_offset.y + y, self.scrollable_content_region.width, self.visual_style
         if number < len(self._shown):
             if (strip := self._strips.get(number)) is None:
                 if number == self._place:

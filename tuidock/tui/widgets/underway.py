@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
-from textual.timer import Timer
 from textual.widget import Widget
 
 from tuidock.tui.words import fit
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
 
 _TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _BAR = 24
