@@ -28,7 +28,6 @@ class Tuidock(App[None]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = []
     CSS = """
-    Screen { background: $background; color: $foreground; }
     Toast { background: $panel; }
     """
 

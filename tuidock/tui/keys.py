@@ -50,18 +50,18 @@ class Key(NamedTuple):
 
 CONTAINER = (
     Key("u", "start", "Start", "Start the container", "container", 10, _idle),
-    Key("s", "shell", "Shell", "Open a shell in the container, full screen", "container", 11, _running),
+    Key("s", "shell", "Shell", "Open a shell in it, full screen", "container", 11, _running),
     Key("L", "logs", "Logs", "Show what it writes, and follow", "container", 12),
     Key("e", "execute", "Exec", "Run one command in the container", "container", 13, _running),
-    Key("t", "stop", "Stop", "Ask the container to end, and end it after its time of grace", "container", 14, _running),
+    Key("t", "stop", "Stop", "Ask it to end; end it after its time of grace", "container", 14, _running),
     Key("r", "restart", "Restart", "Stop the container and start it again", "container", 15, _running),
-    Key("a", "attach", "Attach", "Attach the terminal to its process; ctrl+p ctrl+q leaves it running", "container", 31, _running),
+    Key("a", "attach", "Attach", "Attach the terminal; ctrl+p ctrl+q leaves it", "container", 31, _running),
     Key("K", "kill", "Kill", "End the container at once, by SIGKILL", "container", 32, _running),
-    Key("d", "remove_container", "Remove", "Remove the container, its read-write layer and its log", "container", 20),
+    Key("d", "remove_container", "Remove", "Remove it with its read-write layer and its log", "container", 20),
 )  # fmt: skip
 
 IMAGE = (
-    Key("enter", "run_image", "Run", "Fill in a form and run a container of the image", "image", 10, display="⏎"),
+    Key("enter", "run_image", "Run", "Run a container of it: a form", "image", 10, display="⏎"),
     Key("d", "remove_image", "Remove", "Remove the image, or one of its tags", "image", 20),
 )
 
@@ -71,8 +71,8 @@ VOLUME = (
 
 EVERYWHERE = (
     Key("i", "starter", "Starter image", "Assemble tuidock/starter from this machine", rank=35),
-    Key("c", "create", "Create", "Fill in a form and create or run a container", rank=30),
-    Key("y", "copy", "Copy", "Copy a name, an id or a command to the clipboard", rank=40),
+    Key("c", "create", "Create", "Create or run a container: a form", rank=30),
+    Key("y", "copy", "Copy", "Copy a name, an id, a command", rank=40),
     Key("x", "menu", "Menu", "All that can be done here, as a menu", rank=41),
     Key("slash", "seek", "Filter", "Filter a list, or find in what is shown", rank=42),
     Key("left_square_bracket", "tab(-1)", "", "The tab before", display="["),
@@ -114,6 +114,10 @@ LINES = (
 FINDING = (
     Key("n", "find_next(1)", "Next", "The next match", rank=2),
     Key("N", "find_next(-1)", "Previous", "The match before", rank=3),
+)
+SEEK = (
+    Key("enter", "submit", "Keep", "Keep the filter, go back to the list", rank=1, display="⏎"),
+    Key("escape", "screen.back", "Drop", "Drop the filter", rank=2, display="esc"),
 )
 LOG = (
     Key("f", "follow", "Follow", "Follow what is written, or stay here", rank=6),

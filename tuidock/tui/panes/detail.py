@@ -110,7 +110,7 @@ class Detail(Vertical):
         pane: Pane = switcher.get_child_by_id(name)  # type: ignore[assignment]
         pane.look(subject, row)
         if had_focus and before is not pane:
-            pane.focus()
+            self.screen.set_focus(pane)  # at once, for the next key is on its way
 
     def _show_instead(self, instead: bool) -> None:
         self.query_one("#instead").display = instead

@@ -34,7 +34,7 @@ class Layers(Pane):
     def draw(self, value: Stack, width: int) -> list[Content]:
         running = bool(self.row.running)
         return [
-            Content.styled(fit("the process sees these as one root, the upper over the lower", width), "$muted"),
+            Content.styled(fit("what the process sees as one root, from the top", width), "$muted"),
             *_read_write(value, width, running),
             *_init(value.init, width),
             *image_layers(value.layers, width, str(self.row.image)),
@@ -65,8 +65,11 @@ def _entry(entry: Entry, room: int) -> Content:
     last = f"{'' if entry.is_dir or entry.kind == 'D' else size(entry.size):>8}{since(entry.mtime):>8}"
     path = entry.path + ("/" if entry.is_dir else "")
     return Content.assemble(
-        (f"{sign} ", role), (fit(path, room - 2 - len(word) - len(last)), "$muted" if entry.is_dir else ""), (word, role), (last, "$muted")
-    )  # fmt: skip
+        (f"{sign} ", role),
+        (fit(path, room - 2 - len(word) - len(last)), "$muted" if entry.is_dir else ""),
+        (word, role),
+        (last, "$muted"),
+    )
 
 
 def _mount_point(mount: MountPoint, room: int) -> Content:
@@ -75,9 +78,9 @@ def _mount_point(mount: MountPoint, room: int) -> Content:
     same = f"  inode {mount.inode_outside}" if mount.inode_outside else ""
     if mount.inode_inside and mount.inode_inside == mount.inode_outside:
         same += " outside and inside"
-    return Content.assemble(
-        ("◆ ", "$volume"), (mount.destination, "$volume"), (f" ← {source}{same}", "$muted")
-    ).truncate(room, ellipsis=True)
+    return Content.assemble(("◆ ", "$volume"), (mount.destination, "$volume"), (f" ← {source}{same}", "$muted")).truncate(
+        room, ellipsis=True
+    )
 
 
 def _init(entries: tuple[Entry, ...], width: int) -> list[Content]:
@@ -101,10 +104,12 @@ def image_layers(layers: tuple[Layer, ...], width: int, image: str) -> list[Cont
         instruction = fit(instruction_of(layer.created_by), room - 4 - 9 - bars - (1 if bars else 0))
         lines.append(
             Content.assemble(
-                (f"{number:>2}  ", "$muted"), (instruction, "$muted" if layer.empty else ""),
-                (" " + "▇" * filled + " " * (bars - filled) if bars else "", role), (right(extent, 9), role if layer.empty else "$muted"),
+                (f"{number:>2}  ", "$muted"),
+                (instruction, "$muted" if layer.empty else ""),
+                (" " + "▇" * filled + " " * (bars - filled) if bars else "", role),
+                (right(extent, 9), role if layer.empty else "$muted"),
             )
-        )  # fmt: skip
+        )
     total = size(sum(layer.size for layer in layers))
     filled_layers = sum(not layer.empty for layer in layers)
     title = Content.assemble(("image ", "bold $image"), (image, "$image"))

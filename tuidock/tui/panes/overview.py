@@ -77,36 +77,40 @@ class Overview(Pane):
         self._last = sample
 
     def _charts(self, sample: Sample, width: int) -> list[Content]:
-        """Side by side where there is room, the ceiling of each at its limit where it has one."""
+        """Side by side where there is room.  The top of each is its limit, or a round number above what was there."""
         wide = width >= 84
         each = (width - 4) // 3 if wide else width
         height = 5 if wide and self.size.height > 24 else 3 if wide else 2
-        request = self.row.request if self.row is not None else {}
-        cpus = float(request.get("cpus") or 0)
-        cpu = self._cpu[-1] if self._cpu else 0.0
-        cpu_top = 100 * cpus if cpus else max(100.0, *self._cpu, 0.0)
-        memory_top = float(sample.memory_limit) or 1.25 * max(self._memory)
-        pids_top = float(sample.pids_limit) or max(8.0, 1.25 * max(self._pids))
+        cpus = float(self.row.request.get("cpus") or 0)
+        cpu_top = 100 * cpus or _round_above(max(self._cpu, default=0), 10)
+        memory_top = float(sample.memory_limit) or _round_above(max(self._memory), 1 << 20)
+        pids_top = float(sample.pids_limit) or _round_above(max(self._pids), 5)
+        limit = {
+            "cpu": f"of {cpus:g} core{'' if cpus == 1 else 's'}" if cpus else f"↥ {cpu_top:g} %",
+            "memory": f"of {binary_size(sample.memory_limit)}" if sample.memory_limit else f"↥ {binary_size(memory_top)}",
+            "processes": f"of {sample.pids_limit}" if sample.pids_limit else f"↥ {pids_top:g}",
+        }
+        now = f"{self._cpu[-1]:.1f} %" if self._cpu else "–"
+        drawn = (
+            ("cpu", now, self._cpu, cpu_top, "$cpu"),
+            ("memory", binary_size(sample.memory), self._memory, memory_top, "$memory"),
+            ("processes", str(sample.pids), self._pids, pids_top, "$pids"),
+        )
         blocks = [
-            [
-                _caption("cpu", f"{cpu:.1f} %", f"of {cpus:g} core{'' if cpus == 1 else 's'}" if cpus else "100 % is one core", each),
-                *chart(self._cpu, each, height, cpu_top, "$cpu"),
-            ],
-            [
-                _caption(
-                    "memory", binary_size(sample.memory),
-                    f"of {binary_size(sample.memory_limit)}" if sample.memory_limit else "no limit", each,
-                ),
-                *chart(self._memory, each, height, memory_top, "$memory"),
-            ],
-            [
-                _caption("processes", str(sample.pids), f"of {sample.pids_limit}" if sample.pids_limit else "no limit", each),
-                *chart(self._pids, each, height, pids_top, "$pids"),
-            ],
-        ]  # fmt: skip
+            [_caption(name, value, limit[name], each), *chart(history, each, height, top, role)]
+            for name, value, history, top, role in drawn
+        ]
+        if not wide:
+            return [line for block in blocks for line in block]
         axis = Content.styled(fit(f"{'╵':─<{each - 4}} now", each), "$faint")
-        blocks = [[*block, axis] for block in blocks]
-        return beside(blocks) if wide else [line for block in blocks for line in block]
+        return beside([[*block, axis] for block in blocks])
+
+
+def _round_above(value: float, least: float) -> float:
+    """`least`, or the first of its doubles that is not below `value`."""
+    while least < value:
+        least *= 2
+    return least
 
 
 def _caption(name: str, value: str, limit: str, width: int) -> Content:

@@ -39,18 +39,15 @@ class Help(Dialog[None]):
 
     def _lines(self) -> list[Content]:
         lines = []
+        room = max(20, min(70, self.app.size.width * 94 // 100 - 6) - 14)
         for title, keys in TABLE.items():
             lines.append(Content.styled(title, "bold $heading"))
             for key in keys:
                 works = self.working.get(key.action, False)
                 written = key.display or self.app.get_key_display(Binding(key.key.split(",")[0], key.action))
-                lines.append(
-                    Content.assemble(
-                        "  ",
-                        (fit(written, 12), "bold $accent" if works else "$faint"),
-                        (key.meaning, "" if works else "$muted"),
-                    )
-                )
+                for place, part in enumerate(Content.styled(key.meaning, "" if works else "$muted").wrap(room)):
+                    head = fit("" if place else written, 12)
+                    lines.append(Content.assemble("  ", (head, "bold $accent" if works else "$faint"), part))
             lines.append(Content(""))
         return lines[:-1]
 

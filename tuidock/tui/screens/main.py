@@ -35,6 +35,12 @@ KINDS = {"container": "containers", "image": "images", "volume": "volumes"}
 """Kind of subject to the id of its list."""
 
 
+class Seek(Input):
+    """The line that filters a list or finds in a text, as one types."""
+
+    BINDINGS = keys.bindings(keys.SEEK)
+
+
 class Main(ContainerActions, ImageActions, VolumeActions):
     BINDINGS = keys.bindings(keys.CONTAINER, keys.IMAGE, keys.VOLUME, keys.EVERYWHERE)
     COMMANDS: ClassVar[set[Any]] = {Actions}
@@ -43,7 +49,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     AUTO_FOCUS = "#containers"
 
     CSS = """
-    Main { layers: base over; }
+    Main { background: $background; color: $foreground; }
     #lists { width: 34; }
     #lists Listing { height: 5; }
     #lists Listing.-current { height: 1fr; }
@@ -82,7 +88,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
                 yield Volumes(id="volumes")
             yield Detail(id="detail")
         yield Underway()
-        yield Input(id="seek", placeholder="words to look for", compact=True, select_on_focus=False)
+        yield Seek(id="seek", compact=True, select_on_focus=False)
         yield KeyLine()
 
     # the engine and what it tells
@@ -265,12 +271,11 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         self.query_one(Underway).tell(told.task, told.words, told.done, told.total)
 
     def on_done(self, done: Done) -> None:
+        """Takes the line away; Textual goes on to the base class's handler of the same name, which calls `then`."""
         self.query_one(Underway).end(done.task)
-        super().on_done(done)
 
     def on_failed(self, failed: Failed) -> None:
         self.query_one(Underway).end(failed.task)
-        super().on_failed(failed)
 
     # what has no subject
 
@@ -298,7 +303,8 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     def open_run_form(self, image: str) -> None:
         from tuidock.tui.screens.run import RunForm
 
-        names = [listing.subject(row).key for listing in [self.listing("images")] for row in listing.rows or ()]
+        images = self.listing("images")
+        names = [images.subject(row).key for row in images.rows or ()]
 
         def filled(container_id: str | None) -> None:
             if container_id:
@@ -306,7 +312,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
                 self.read_lists({"container"})
                 self.action_area("containers")
 
-        self.app.push_screen(RunForm(image or (names[0] if names else ""), names), filled)
+        self.app.push_screen(RunForm(image or (images.current_subject.key if images.current_subject else ""), names), filled)
 
     def action_copy(self) -> None:
         from tuidock.tui.screens.menu import Menu

@@ -39,12 +39,15 @@ class Menu(Dialog[str]):
         with Vertical() as box:
             box.border_title = self.menu_title.replace("[", r"\[")
             box.border_subtitle = "a key or enter chooses · esc goes back"
+            room = min(70, self.app.size.width * 94 // 100 - 6)
             widest = max((len(word) for _, word, _ in self.rows), default=0)
             yield OptionList(
                 *(
                     Option(
                         Content.assemble(
-                            (fit(_WRITTEN.get(key, key), 3), "bold $accent"), fit(word, widest + 2), (meaning, "$muted")
+                            (fit(_WRITTEN.get(key, key), 3), "bold $accent"),
+                            fit(word, widest + 2),
+                            (fit(meaning, max(8, room - widest - 5)), "$muted"),
                         ),
                         id=key,
                     )

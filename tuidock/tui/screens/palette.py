@@ -34,7 +34,11 @@ class Actions(Provider):
             )
             if node is not None:
                 name = f"{key.label} {subject.name}" if key.subject and subject else key.label or key.meaning
-                yield f"{name}  [{key.display or key.key}]", key.meaning, partial(self.app.run_action, key.action, node)
+                yield (
+                    name,
+                    f"{key.display or key.key.partition(',')[0]}  {key.meaning}",
+                    partial(self.app.run_action, key.action, node),
+                )
         for theme in self.app.available_themes:
             yield f"Theme {theme}", "Change the colours", partial(setattr, self.app, "theme", theme)
 

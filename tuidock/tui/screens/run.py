@@ -32,7 +32,7 @@ _LINES = (
     ("hostname", ""),
 )
 """Options with a value, by name, and an example; of those that may be given several times, words side by side."""
-_MARKS = (("tty", "-t a terminal"), ("interactive", "-i stdin stays open"), ("rm", "--rm removed at its end"))
+_MARKS = (("tty", "-t  terminal"), ("interactive", "-i  stdin open"), ("rm", "--rm  remove at end"))
 
 
 class RunForm(Dialog[str]):

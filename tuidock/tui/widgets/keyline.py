@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.content import Content
+from textual.keys import key_to_character
 from textual.widget import Widget
 
 from tuidock.tui.keys import BY_ACTION
@@ -31,9 +32,11 @@ class KeyLine(Widget):
         """(key, how it is written, label), in the order of rank, and as many as there is room for."""
         keys = []
         seen = set()
+        focused = self.screen.focused
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.show and active.enabled and binding.action not in seen:
+            typed = focused is not None and focused.check_consume_key(binding.key, key_to_character(binding.key))
+            if binding.show and active.enabled and not typed and binding.action not in seen:
                 seen.add(binding.action)
                 known = BY_ACTION.get(binding.action)
                 shown = (binding.key, self.app.get_key_display(binding), binding.description)

@@ -101,8 +101,8 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
             self._place = keys.index(self._key)
         else:
             self._place = max(0, min(self._place, len(shown) - 1))
-        filtered = f"/{self.sought} {len(shown)} of " if self.sought else ""
-        self.border_subtitle = "" if self.rows is None else f"{filtered}{self.count()}"
+        filtered = f"/{self.sought} · {len(shown)} of {len(self.rows or ())}"
+        self.border_subtitle = filtered if self.sought else self.count()
         self.redraw()
         self._choose(self._place)
 
@@ -196,7 +196,7 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
         number, width, base = self.scroll_offset.y + y, self.scrollable_content_region.width, self.visual_style
         if number < len(self._shown):
             if (strip := self._strips.get(number)) is None:
-                if number == self._place:
+                if number == self._place and (self.has_focus or self.has_class("-current")):
                     name = "listing--cursor" if self.has_focus else "listing--cursor-blurred"
                     base = self.get_visual_style(name)
                 content = self.draw(self._shown[number], width)
