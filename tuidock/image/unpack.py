@@ -44,7 +44,7 @@ CHUNK = 1 << 18
 ENTRY_LIMIT = 2_000_000
 MEMORY_LIMIT = 1 << 30
 CHECK_EVERY = 32 << 20
-"""Bytes written between two looks at the free space."""
+"""Bytes written between two looks at the free space, or fewer where there is less."""
 RESERVE = 256 << 20
 """Bytes that stay free on the disk, or a fiftieth of a smaller one: `rmi` needs some to be able to work."""
 OPAQUE = b"trusted.overlay.opaque"
@@ -65,8 +65,9 @@ class Layer:
         self.lower = lower
         self.size = 0
         self.entries = 0
-        self._unchecked = CHECK_EVERY
+        self._unchecked = 0
         self._opaque_root = False
+        self._whiteouts: list[bytes] = []
         self._mtimes: dict[bytes, int] = {}
 
     def unpack(self, archive: TarStream) -> None:
@@ -80,6 +81,8 @@ class Layer:
             self._add(entry, archive)
         if self._opaque_root:
             self._hide_all_below()
+        for path in self._whiteouts:
+            self._drop_if_idle(path)
         for path, mtime in reversed(self._mtimes.items()):
             try:
                 if stat.S_ISDIR(os.lstat(path).st_mode):
@@ -142,7 +145,7 @@ class Layer:
         self._unchecked -= len(piece)
         if self._unchecked < 0:
             check_space()
-            self._unchecked = CHECK_EVERY
+            self._unchecked = check_space()
         while piece:
             piece = piece[os.write(descriptor, piece) :]
 
@@ -206,6 +209,7 @@ class Layer:
             found = os.lstat(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
             self._make(path, lambda: os.mknod(path, stat.S_IFCHR, 0))
+            self._whiteouts.append(path)
             return
         if stat.S_ISDIR(found):
             os.setxattr(path, OPAQUE, b"y")
@@ -223,6 +227,24 @@ class Layer:
         for name in map(os.fsencode, os.listdir(b"/")):
             if stat.S_ISDIR(os.lstat(b"/" + name).st_mode):
                 os.setxattr(b"/" + name, OPAQUE, b"y")
+
+    def _drop_if_idle(self, path: bytes) -> None:
+        """Remove a whiteout that hides nothing: in a folder that is not merged with one below, overlayfs would list it."""
+        above, _, name = path.rpartition(b"/")
+        path = os.path.realpath(above or b"/").rstrip(b"/") + b"/" + name
+        try:
+            if not is_whiteout(path):
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            return  # a later entry took its place
+        above = os.path.dirname(path)
+        while above != b"/":
+            if is_opaque(above):
+                os.unlink(path)
+                return
+            above = os.path.dirname(above)
+        if not any(_has(tree, path) for tree in self.lower):
+            os.unlink(path)
 
     # what is in the way, and what is missing
 
@@ -251,14 +273,19 @@ class Layer:
         for part in path[1:].split(b"/"):
             at += b"/" + part
             try:
-                os.mkdir(at, 0o755)
+                os.mkdir(at)
+                opaque = False
             except FileExistsError:
                 if os.path.isdir(at):
                     continue
                 if not is_whiteout(at):
                     raise Refused(f"{shown(at)} is no directory, and the layer has something below it") from None
                 os.unlink(at)
-                os.mkdir(at, 0o755)
+                os.mkdir(at)
+                opaque = True
+            os.chown(at, 0, 0)  # a folder with the setgid bit above would have given it its group, and the bit
+            os.chmod(at, 0o755)
+            if opaque:
                 os.setxattr(at, OPAQUE, b"y")
             else:
                 self._look_like_below(at)
@@ -313,6 +340,22 @@ def is_whiteout(path: bytes) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
 
 
+def is_opaque(path: bytes) -> bool:
+    try:
+        return os.getxattr(path, OPAQUE, follow_symlinks=False) == b"y"
+    except OSError:
+        return False
+
+
+def _has(tree: int, path: bytes) -> bool:
+    """Whether a layer has something of that name, seen as overlayfs sees it: no link is followed."""
+    try:
+        os.close(sys.openat2(tree, os.fsdecode(path), os.O_PATH | os.O_NOFOLLOW, sys.RESOLVE_IN_ROOT | sys.RESOLVE_NO_SYMLINKS))
+    except OSError:
+        return False
+    return True
+
+
 def remove(path: bytes) -> None:
     """Whatever is there, and all below it; a symbolic link itself.
 
@@ -336,12 +379,14 @@ def remove(path: bytes) -> None:
         os.rmdir(folder)
 
 
-def check_space() -> None:
-    """Raises OSError, ENOSPC, while there is still some left."""
+def check_space() -> int:
+    """How many bytes may be written until the next look.  Raises OSError, ENOSPC, while there is still some space left."""
     found = os.statvfs("/")
     reserve = min(RESERVE, found.f_blocks * found.f_frsize // 50)
-    if found.f_bavail * found.f_frsize < reserve or (found.f_files and found.f_favail < found.f_files // 100):
+    usable = found.f_bavail * found.f_frsize - reserve
+    if usable < 0 or (found.f_files and found.f_favail < found.f_files // 100):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return min(usable, CHECK_EVERY)
 
 
 def _id(number: int) -> int:
