@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 from tuidock.cli.flags import Command, Words
@@ -53,10 +54,16 @@ def explain(words: Words, place: Roots) -> int:
 def line(call: Call, width: int, *, full: bool) -> str:
     """`   12.3 µs  mount(proc, /proc, proc, MS_NOSUID) = 0   what it is for`."""
     result = f"-1 {call.error}" if call.error else str(call.result)
-    text = f"{call.nanoseconds / 1000:>9.1f} µs  {call.name}({', '.join(call.arguments)}) = {result}"
+    words = ", ".join(call.arguments)
+    text = f"{call.nanoseconds / 1000:>9.1f} µs  {call.name}({words if full else _shortened(words)}) = {result}"
     if call.meaning:
         text = f"{text:<72}  # {call.meaning}"
     return text if full else ellipsis(text, width)
+
+
+def _shortened(text: str) -> str:
+    """Ids and digests in paths with their first twelve digits."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", text)
 
 
 COMMANDS = {

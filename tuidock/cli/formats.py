@@ -6,7 +6,7 @@ import sys
 
 from tuidock.cli.output import table
 from tuidock.cli.templates import Template, TemplateError
-from tuidock.cli.templates.values import Row, Struct
+from tuidock.cli.templates.values import STRING, Function, Row, Struct
 from tuidock.engine.options import TEXT, Option
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ class Listing:
         lines = [filled(template, row) for row in rows]
         if not tabular:
             return "".join(f"{line}\n" for line in lines)
-        titles: dict[str, Any] = {**self.titles, "Label": label_title}
+        titles: dict[str, Any] = {**self.titles, "Label": Function(label_title, STRING)}
         return table("".join(f"{line}\n" for line in (template.fill(titles, header=True), *lines)))
 
     def print(self, rows: Iterable[Row], form: str, *, quiet: bool = False) -> None:
@@ -86,9 +86,9 @@ def row(kind: str, **fields: Any) -> Row:
     return Row(dict(sorted(fields.items())), f"*formatter.{kind}")
 
 
-def label_method(labels: Mapping[str, str]) -> Any:
+def label_method(labels: Mapping[str, str]) -> Function:
     """{{.Label "key"}}"""
-    return lambda key: labels.get(key, "")
+    return Function(lambda key: labels.get(key, ""), STRING)
 
 
 def label_list(labels: Mapping[str, str]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tuidock.cli.templates import nodes
-from tuidock.cli.templates.functions import Fault, Function, accepts
+from tuidock.cli.templates.functions import Fault, accepts
 from tuidock.cli.templates.parser import Parsed, TemplateError
 from tuidock.cli.templates.printing import shown
-from tuidock.cli.templates.values import NIL, Nil, Struct, truth, type_name
+from tuidock.cli.templates.values import NIL, Function, Nil, Struct, truth, type_name
 from tuidock.engine.quantities import quote
 
 TYPE_CHECKING = False
@@ -215,9 +215,8 @@ class Evaluator:
             raise self.wrong(f"nil pointer evaluating *{name}.{name}")
         if isinstance(value, dict):
             found = value.get(name, MISSING)
-            if found is not MISSING and callable(found):
-                function = Function(found, *getattr(found, "parameters", ()))
-                return self.invoke(dot, node, function, name, arguments, final, node)
+            if isinstance(found, Function):
+                return self.invoke(dot, node, found, name, arguments, final, node)
             given = bool(arguments) or final is not MISSING
             if isinstance(value, Struct):
                 if found is MISSING:

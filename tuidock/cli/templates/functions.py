@@ -6,27 +6,30 @@ import json
 from urllib.parse import quote_plus
 
 from tuidock.cli.templates.printing import shown, sprint, sprintf, sprintln
-from tuidock.cli.templates.values import NIL, Nil, NilMap, NilSlice, Row, Struct, truth, type_name
+from tuidock.cli.templates.values import (
+    ANY,
+    INT,
+    NIL,
+    STRING,
+    STRINGS,
+    Function,
+    Nil,
+    NilMap,
+    NilSlice,
+    Row,
+    Struct,
+    truth,
+    type_name,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-ANY, STRING, INT, STRINGS = "any", "string", "int", "[]string"
-
 
 class Fault(Exception):
     """A function refuses its arguments; the evaluator says which one and where."""
-
-
-class Function:
-    """What a function takes.  parameters: a kind each; rest: the kind of any number more, or empty."""
-
-    def __init__(self, call: Callable[..., Any], *parameters: str, rest: str = "") -> None:
-        self.call = call
-        self.parameters = parameters
-        self.rest = rest
 
 
 def accepts(kind: str, value: Any) -> bool:
@@ -141,9 +144,9 @@ def slice_(value: Any, *bounds: Any) -> Any:
 def call(function: Any, *arguments: Any) -> Any:
     if function is None:
         raise Fault("call of nil")
-    if not callable(function):
+    if not isinstance(function, Function):
         raise Fault(f"non-function {shown(function)} of type {type_name(function)}")
-    return function(*arguments)
+    return function.call(*arguments)
 
 
 # text
@@ -185,7 +188,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (Nil, NilMap, NilSlice)):
         return None
     if isinstance(value, Struct):
-        return {key: plain(part) for key, part in value.items() if not callable(part)}
+        return {key: plain(part) for key, part in value.items() if not isinstance(part, Function)}
     if isinstance(value, dict):
         return {key: plain(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):

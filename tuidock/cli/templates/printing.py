@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuidock.cli.templates.values import NIL, Struct, type_name
+from tuidock.cli.templates.values import NIL, Function, Struct, type_name
 from tuidock.engine.quantities import quote
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return _float(value, "g", None, "")
     if isinstance(value, Struct):
-        return "{" + " ".join(shown(part) for part in value.values() if not callable(part)) + "}"
+        return "{" + " ".join(shown(part) for part in value.values() if not isinstance(part, Function)) + "}"
     if isinstance(value, dict):
         return "map[" + " ".join(f"{key}:{shown(value[key])}" for key in sorted(value, key=str)) + "]"
     if isinstance(value, (list, tuple)):
@@ -172,7 +172,7 @@ def format_value(verb: _Verb, value: Any) -> str:
         return f"%!{verb.letter}(<nil>)"
     if isinstance(value, dict):
         if isinstance(value, Struct):
-            return "{" + " ".join(format_value(verb, part) for part in value.values() if not callable(part)) + "}"
+            return "{" + " ".join(format_value(verb, part) for part in value.values() if not isinstance(part, Function)) + "}"
         pairs = (f"{format_value(verb, key)}:{format_value(verb, value[key])}" for key in sorted(value, key=str))
         return f"map[{' '.join(pairs)}]"
     if isinstance(value, (list, tuple)):

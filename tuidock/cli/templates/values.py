@@ -8,12 +8,25 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 
+ANY, STRING, INT, STRINGS = "any", "string", "int", "[]string"
+"""Kinds of parameters."""
+
+
+class Function:
+    """A function or method, and what it takes.  parameters: a kind each; rest: the kind of any number more, or empty."""
+
+    def __init__(self, call: Callable[..., Any], *parameters: str, rest: str = "") -> None:
+        self.call = call
+        self.parameters = parameters
+        self.rest = rest
+
+
 class Struct(dict[str, "Any"]):
-    """A Go struct.  A value that can be called is a method: `{{.Label "key"}}`."""
+    """A Go struct.  A `Function` among its values is a method: `{{.Label "key"}}`."""
 
     def __init__(self, fields: Mapping[str, Any], type_name: str = "struct") -> None:
         super().__init__(fields)
