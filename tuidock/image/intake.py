@@ -114,16 +114,17 @@ class Intake:
 
     def document(self, media_type: str, content: bytes) -> Descriptor:
         """A small blob: a config or a manifest."""
-        self.blob(iter([content]), media_type)
+        self.blob(iter([content]), "")
         return documents.described(media_type, content)
 
     def blob(self, chunks: Iterable[bytes], what: str) -> Descriptor:
-        """Any blob, as it comes; its media type is not known here."""
+        """Any blob, as it comes; its media type is not known here.  what: told as progress; empty for what is too small."""
         ingest = Ingest(self.workspace.path())
         try:
             for piece in chunks:
                 ingest.write(piece)
-                self.tell(Progress(what, ingest.size, 0))
+                if what:
+                    self.tell(Progress(what, ingest.size, 0))
         finally:
             ingest.close(sync=False)  # one syncfs for all, before any of them gets its name
         self._files[ingest.digest] = ingest.path
