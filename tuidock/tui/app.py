@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.app import App, InvalidThemeError
+from textual.app import App
 
 from tuidock.tui import themes
 from tuidock.tui.messages import Opened
@@ -35,19 +35,24 @@ class Tuidock(App[None]):
         super().__init__()
         self.roots = roots
         self.engine: Engine | None = None
+        self._dress()
+
+    def _dress(self) -> None:
+        """The theme, before any style sheet is read: a later change reads them all again."""
+        for theme in themes.every():
+            self.register_theme(theme)
+        wanted = os.environ.get("TUIDOCK_THEME") or themes.DEFAULT
+        self._no_such_theme = "" if wanted in self.available_themes else wanted
+        self.theme = themes.DEFAULT if self._no_such_theme else wanted
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Roles for themes that have none of their own, as Textual's."""
         return themes.derived_roles(self.current_theme)
 
     def on_mount(self) -> None:
-        for theme in themes.every():
-            self.register_theme(theme)
-        try:
-            self.theme = os.environ.get("TUIDOCK_THEME") or themes.DEFAULT
-        except InvalidThemeError as error:
-            self.theme = themes.DEFAULT
-            self.notify(str(error), title="✗ TUIDOCK_THEME", severity="error", markup=False)
+        if self._no_such_theme:
+            known = ", ".join(sorted(self.available_themes))
+            self.notify(f"there are {known}", title=f"✗ no theme {self._no_such_theme}", severity="error", markup=False)
         self.push_screen(Main(self.roots))
         self.open_engine()
 

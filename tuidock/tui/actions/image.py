@@ -41,7 +41,12 @@ class ImageActions(Acting):
     def action_run_image(self) -> None:
         self.open_run_form(self.subject.key if self.subject else "")
 
+    assembling = False
+    """The starter image is under way."""
+
     def action_starter(self) -> None:
+        self.assembling = True
+        self.refresh_bindings()
         self.perform(f"assembling {STARTER}", _assemble, self.starter_is_there)
 
     def open_run_form(self, image: str) -> None:

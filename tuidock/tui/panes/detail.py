@@ -101,6 +101,8 @@ class Detail(Vertical):
         if not switcher.query(f"#{name}"):
             module, _, _ = where.partition(":")
             await switcher.mount(getattr(import_module(f"tuidock.tui.panes.{module}"), name)(id=name))
+            if not switcher.query(f"#{name}"):  # the application is being left
+                return
         if before is not None and before.id != name:
             before.leave()  # type: ignore[attr-defined]
         had_focus = before is not None and before.has_focus_within

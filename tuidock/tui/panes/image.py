@@ -31,7 +31,7 @@ class ImageOverview(Pane):
                 Content.styled(shell_line(process), "bold") if process else Content.styled("nothing of its own", "$muted"),
             ),
             ("names", "\n".join(image["RepoTags"]) or Content.styled("none", "$muted")),
-            ("id", image["Id"]),
+            ("id", image["Id"].removeprefix("sha256:")[:12]),
             ("size", f"{size(image['Size'])} in {plural(len(image['RootFS']['Layers']), 'layer')}"),
             ("platform", f"{image['Os']}/{image['Architecture']}"),
             ("created", ago(self.row.created_at) if self.row.created_at else "it does not say"),

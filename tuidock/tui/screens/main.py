@@ -276,6 +276,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
 
     def on_failed(self, failed: Failed) -> None:
         self.query_one(Underway).end(failed.task)
+        self.assembling = self.assembling and STARTER not in failed.words
 
     # what has no subject
 
@@ -284,7 +285,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
             return True
         if action == "starter":
             images = self.listing("images").rows
-            return images is not None and not any(row.repository == STARTER for row in images)
+            return images is not None and not self.assembling and not any(row.repository == STARTER for row in images)
         if action in ("create", "run_image") and not self.listing("images").rows:
             return False
         if action == "copy":
@@ -292,6 +293,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         return super().check_action(action, parameters)
 
     def starter_is_there(self, image: str) -> None:
+        self.assembling = False
         self._wanted = Subject("image", f"{STARTER}:latest", STARTER)
         self.read_lists({"image"})
         self.action_area("images")
