@@ -274,8 +274,8 @@ def test_names(engine):
     "asked",
     [
         {"name": "a/b"}, {"network": "bridge"}, {"network": "container:nobody"}, {"stop_signal": "NOPE"},
-        {"cap_add": ("NOPE",)}, {"volumes": ("/a:b",)}, {"security_opt": ("nope",)}, {"hostname": "h", "network": "container:x"},
-        {"cpus": 1e6},
+        {"cap_add": ("NOPE",)}, {"volumes": ("/a:b",)}, {"security_opt": ("nope",)},
+        {"hostname": "h", "network": "container:x"}, {"cpus": 1e6},
     ],
 )  # fmt: skip
 def test_what_contradicts_itself_is_refused_before_anything_is_made(engine, asked):
