@@ -5,7 +5,9 @@ The frame is drawn before anything is asked of the engine, which is opened in a 
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -50,6 +52,8 @@ class Tuidock(App[None]):
         return themes.derived_roles(self.current_theme)
 
     def on_mount(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         if self._no_such_theme:
             known = ", ".join(sorted(self.available_themes))
             self.notify(f"there are {known}", title=f"✗ no theme {self._no_such_theme}", severity="error", markup=False)

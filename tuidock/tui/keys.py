@@ -119,6 +119,7 @@ SEEK = (
     Key("enter", "submit", "Keep", "Keep the filter, go back to the list", rank=1, display="⏎"),
     Key("escape", "screen.back", "Drop", "Drop the filter", rank=2, display="esc"),
 )
+TICK = (Key("space", "turn", "Turn over", "Yes or no", rank=1),)
 LOG = (
     Key("f", "follow", "Follow", "Follow what is written, or stay here", rank=6),
     Key("w", "wrap", "Wrap", "Break long lines, or cut them", rank=7),

@@ -25,9 +25,15 @@ _tasks = count(1)
 class Acting(Screen[None]):
     """A screen on which something can be done to what is looked at."""
 
-    subject: Subject | None = None
-    row: Any = None
-    """The subject's value: Container, ImageSummary or Volume."""
+    @property
+    def subject(self) -> Subject | None:
+        """What is looked at, at this very moment: a key may come before the message of the key before it."""
+        raise NotImplementedError
+
+    @property
+    def row(self) -> Any:
+        """The subject's value: Container, ImageSummary or Volume."""
+        raise NotImplementedError
 
     def perform(
         self,

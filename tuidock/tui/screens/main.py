@@ -71,7 +71,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         super().__init__()
         self.roots = roots
         self._area = "containers"
-        """Id of the list whose row is the subject."""
+        """Id of the list that last had the focus."""
         self._stale: set[str] = set()
         self._timer: Timer | None = None
         self._follow_timer: Timer | None = None
@@ -166,25 +166,32 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     def listing(self, name: str) -> AnyListing:
         return self.query_one(f"#{name}", Listing)
 
+    @property
+    def list_of_subject(self) -> AnyListing:
+        """The list that has the focus, or had it before the details got it."""
+        if isinstance(self.focused, Listing):
+            self._area = self.focused.id or self._area
+        return self.listing(self._area)
+
+    @property
+    def subject(self) -> Subject | None:
+        return self.list_of_subject.current_subject if self.is_mounted else None
+
+    @property
+    def row(self) -> Any:
+        return self.list_of_subject.current
+
     def on_chosen(self, chosen: Chosen) -> None:
         """The cursor moved.  Details follow when it rests for a moment, keys at once."""
-        focused = self.focused
-        if isinstance(focused, Listing):
-            self._area = focused.id or self._area
-        for name in KINDS.values():
-            self.listing(name).set_class(name == self._area, "-current")
-        self._take()
+        for listing in self.query(Listing):
+            listing.set_class(listing is self.list_of_subject, "-current")
+        self.refresh_bindings()
         if self._follow_timer is None:
             self._follow_timer = self.set_timer(0.03, self._follow)
 
-    def _take(self) -> None:
-        listing = self.listing(self._area)
-        self.subject, self.row = listing.current_subject, listing.current
-        self.refresh_bindings()
-
     async def _follow(self) -> None:
         self._follow_timer = None
-        self._take()
+        self.refresh_bindings()
         detail = self.query_one(Detail)
         detail.nothing = (self._area, not any(self.listing(name).rows for name in ("containers", "images")))
         await detail.look(self.subject, self.row)
@@ -202,7 +209,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
             self.action_into_detail()
         else:
             self.remove_class("-inside")
-            self.listing(name).focus()
+            self.set_focus(self.listing(name))  # at once: `focus()` would be after the next key
 
     def action_next_area(self, step: int) -> None:
         areas = [*KINDS.values(), "detail"]
@@ -212,11 +219,11 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     def action_into_detail(self) -> None:
         self.add_class("-inside")
         if pane := self.query_one(Detail).pane:
-            pane.focus()
+            self.set_focus(pane)
 
     def action_out_of_detail(self) -> None:
         self.remove_class("-inside")
-        self.listing(self._area).focus()
+        self.set_focus(self.list_of_subject)
 
     def action_back(self) -> None:
         """One step back: the search, then the filter, then out of the details."""
@@ -240,7 +247,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
 
     def action_seek(self) -> None:
         if not isinstance(self.focused, Lines):
-            self.listing(self._area).focus()
+            self.set_focus(self.list_of_subject)
         target = self.focused
         assert isinstance(target, Lines)
         seek = self.query_one("#seek", Input)
@@ -249,7 +256,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         with seek.prevent(Input.Changed):
             seek.value = target.sought
         seek.placeholder = "filter: words" if isinstance(target, Listing) else "find"
-        seek.focus()
+        self.set_focus(seek)
 
     def on_input_changed(self, changed: Input.Changed) -> None:
         if changed.input.id == "seek":
@@ -263,7 +270,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         self.query_one("#seek").remove_class("-open")
         if not keep:
             self._sought_in.seek("")
-        self._sought_in.focus()
+        self.set_focus(self._sought_in)
 
     # what is under way
 

@@ -11,9 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.suggester import SuggestFromList
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Input, Static
 
 from tuidock.tui.screens.dialog import Dialog
+from tuidock.tui.widgets.tick import Tick
 from tuidock.tui.words import shell_line
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ class RunForm(Dialog[str]):
     RunForm .name { width: 12; color: $muted; }
     RunForm Input { width: 1fr; }
     RunForm #marks { margin: 1 0; }
-    RunForm Checkbox { border: none; height: 1; padding: 0; margin-right: 3; background: $surface; }
     RunForm #wrong { color: $failed; height: auto; }
     """
 
@@ -74,7 +74,7 @@ class RunForm(Dialog[str]):
                 yield from self._line(name, example)
             with Horizontal(id="marks"):
                 for name, words in _MARKS:
-                    yield Checkbox(words, id=name, value=name != "rm", compact=True)
+                    yield Tick(words, id=name, value=name != "rm")
             yield Static(classes="command", id="line")
             yield Static(id="wrong")
 
@@ -111,7 +111,7 @@ class RunForm(Dialog[str]):
         return [*words, self._text("image") or "IMAGE", *shlex.split(self._text("command"))]
 
     def _marked(self, name: str) -> bool:
-        return self.query_one(f"#{name}", Checkbox).value
+        return self.query_one(f"#{name}", Tick).value
 
     def _show(self) -> None:
         try:
@@ -124,7 +124,7 @@ class RunForm(Dialog[str]):
     def on_input_changed(self) -> None:
         self._show()
 
-    def on_checkbox_changed(self) -> None:
+    def on_tick_changed(self) -> None:
         self._show()
 
     # doing it
