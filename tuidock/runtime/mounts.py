@@ -8,6 +8,7 @@ nowhere outside (CVE-2021-30465, CVE-2024-45310).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -92,16 +93,14 @@ class Overlay(Value):
             os.close(back)
 
     def _apply_by_descriptor(self, options: dict[str, str]) -> bool:
-        """False if the kernel does not know `lowerdir+`."""
+        """False if the kernel does not know `lowerdir+`: EINVAL at once, or before Linux 6.5 only at the end.
+
+        Other mistakes are EINVAL too; then mount(2) says so after this.
+        """
         context = sys.fsopen("overlay")
         try:
-            try:
-                for layer in self.lower:
-                    sys.fsconfig(context, sys.FSCONFIG_SET_STRING, "lowerdir+", os.path.realpath(layer))
-            except OSError:
-                if layer == self.lower[0]:
-                    return False
-                raise
+            for layer in self.lower:
+                sys.fsconfig(context, sys.FSCONFIG_SET_STRING, "lowerdir+", os.path.realpath(layer))
             for key, value in options.items():
                 sys.fsconfig(context, sys.FSCONFIG_SET_STRING, key, value)
             sys.fsconfig(context, sys.FSCONFIG_SET_STRING, "source", "overlay")
@@ -112,6 +111,10 @@ class Overlay(Value):
             os.close(tree)
             os.close(target)
             return True
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
         finally:
             os.close(context)
 
