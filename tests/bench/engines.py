@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.dockerd import dockerd, installed
 from tests.machine import cgroups_named, eventually, mounts_below, parent, processes_of, sweep
 from tuidock.storage.paths import Roots
 
@@ -86,35 +86,12 @@ def tuidock(folder: Path) -> Iterator[Tuidock]:
 
 @contextmanager
 def docker(folder: Path) -> Iterator[Docker]:
-    """A dockerd of our own on a socket in `folder`; a running one is left alone."""
-    daemon = shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    assert daemon is not None
-    socket = f"unix://{folder}/docker.sock"
-    words = [
-        daemon, "--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
-        "--host", socket, "--bridge=none", "--iptables=false",
-    ]  # fmt: skip
-    with open(folder / "dockerd.log", "wb") as log:
-        running = subprocess.Popen(words, stdout=log, stderr=log)
-    client = shutil.which("docker")
-    assert client is not None
-    engine = Docker([client, "--host", socket])
-    try:
-        ready = eventually(lambda: subprocess.run(engine.command("version"), capture_output=True).returncode == 0, seconds=30)
-        if not ready:
-            raise RuntimeError((folder / "dockerd.log").read_text()[-500:])
+    """A dockerd of our own; a running one is left alone."""
+    with dockerd(folder) as words:
+        engine = Docker(words)
         yield engine
         if names := engine.ok("ps", "-aq").split():
             engine.ok("rm", "--force", *names)
-    finally:
-        running.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            running.wait(30)
-        if running.poll() is None:
-            running.kill()
-            running.wait()
-        for point in reversed(mounts_below(str(folder))):
-            subprocess.run(["umount", "-l", point], check=False)
 
 
 @contextmanager
@@ -135,7 +112,7 @@ def podman(folder: Path) -> Iterator[Podman]:
 
 INSTALLED = {
     "tuidock": (tuidock, True),
-    "docker": (docker, bool(shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") and shutil.which("docker"))),
+    "docker": (docker, installed()),
     "podman": (podman, bool(shutil.which("podman"))),
 }
 """Name to its context manager, and whether it is on this machine."""

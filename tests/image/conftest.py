@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import eventually
+from tests.dockerd import dockerd, installed
 from tuidock.image.extraction import Extraction, Unpacked
 from tuidock.storage.remove import remove_tree
 
@@ -61,48 +61,30 @@ CMD ["/bin/sh"]
 
 
 class Docker:
-    """A daemon of its own, away from the machine's."""
+    """The command, on a daemon of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = f"unix://{folder}/docker.sock"
-        words = ["--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "-H", self.socket, "-p", f"{folder}/pid"]
-        with open(folder / "log", "wb") as log:
-            self.process = subprocess.Popen(
-                ["dockerd", *words, "--iptables=false", "--bridge=none"], stdout=log, stderr=log, start_new_session=True
-            )
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
 
-    def __call__(self, *words: str, **options: object) -> bytes:
-        run = subprocess.run(
-            ["docker", "-H", self.socket, *words], capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "0"}, timeout=60
-        )
+    def __call__(self, *words: str) -> bytes:
+        run = subprocess.run([*self.words, *words], capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "0"}, timeout=60)
         assert run.returncode == 0, run.stderr.decode()
         return run.stdout
-
-    def answers(self) -> bool:
-        return subprocess.run(["docker", "-H", self.socket, "info"], capture_output=True).returncode == 0
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
 
 
 @pytest.fixture(scope="session")
 def docker(scratch: Path, busybox_tar: Path) -> Iterator[Docker]:
     """A Docker with the image `multi:1`, five layers of which three change each other's files."""
-    if os.geteuid() != 0 or not (shutil.which("dockerd") and shutil.which("docker")):
+    if not installed():
         pytest.skip("there is no dockerd here, or no root")
     place = Path(tempfile.mkdtemp(dir=scratch, prefix="docker"))
-    docker = Docker(place)
-    try:
-        assert eventually(docker.answers, seconds=30), (place / "log").read_text()[-2000:]
+    with dockerd(place) as words:
+        docker = Docker(words)
         docker("import", str(busybox_tar), "base")
         (place / "context").mkdir()
         (place / "context" / "Dockerfile").write_text(DOCKERFILE)
         docker("build", "--network", "none", "-t", "multi:1", "-t", "registry.test:5000/a/multi:2", str(place / "context"))
         yield docker
-    finally:
-        docker.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,53 @@
+"""A Docker of a test's own, away from the machine's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.machine import eventually, mounts_below
+
+SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+"""Where Debian has dockerd, which is not on everybody's PATH."""
+
+
+def installed() -> bool:
+    """Whether there are a daemon and a client here, and the right to start them."""
+    return os.geteuid() == 0 and bool(shutil.which("dockerd", path=SBIN) and shutil.which("docker"))
+
+
+@contextmanager
+def dockerd(folder: Path) -> Iterator[list[str]]:
+    """Run a daemon that keeps all it has in `folder`, without networks; gives the words that a client's command begins with.
+
+    Raises RuntimeError with the end of its log if it does not come up.
+    """
+    daemon, client = shutil.which("dockerd", path=SBIN), shutil.which("docker")
+    assert daemon is not None
+    assert client is not None
+    words = [client, "--host", f"unix://{folder}/docker.sock"]
+    with open(folder / "dockerd.log", "wb") as log:
+        process = subprocess.Popen(
+            [
+                daemon, "--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
+                *words[1:], "--bridge=none", "--iptables=false",
+            ],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        if not eventually(lambda: subprocess.run([*words, "version"], capture_output=True).returncode == 0, seconds=30):
+            raise RuntimeError((folder / "dockerd.log").read_text()[-2000:])
+        yield words
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for point in reversed(mounts_below(str(folder))):
+            subprocess.run(["umount", "-l", point], check=False)
