@@ -43,15 +43,15 @@ def stats(words: Words, place: Roots) -> int:
     for name in names:
         engine.containers.get(name)  # a wrong name is told at once
     listing = Listing(TITLES, TABLE)
-    before: dict[str, Sample] = {}
+    before: dict[str, Sample] | None = None
     live = not words.flag("no-stream")
     if live and sys.stdout.isatty():
         sys.stdout.write("\x1b[2J")
     while True:
         shown = _shown(engine, names, all_=words.flag("all"))
         samples = _samples(engine, shown)
-        if before or not shown:
-            rows = [_row(one, before.get(one.id), samples.get(one.id), full=words.flag("no-trunc")) for one in shown]
+        if before is not None or not samples:  # a rate takes two looks, nothing that runs takes none
+            rows = [_row(one, (before or {}).get(one.id), samples.get(one.id), full=words.flag("no-trunc")) for one in shown]
             text = listing.text(rows, words.text("format"))
             if live and sys.stdout.isatty():
                 text = HOME + text.replace("\n", f"{CLEAR_LINE}\n") + CLEAR_BELOW
