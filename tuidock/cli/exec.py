@@ -70,16 +70,16 @@ def attach(words: Words, place: Roots) -> int:
         raise CannotAttach(
             "you cannot attach to a stopped container, start it first", f"`tuidock start -a {words.arguments[0]}` does both"
         ) from None
-    return _stay(session, container, words, stdin=stdin)
+    return _stay(session, container, words, stdin=stdin, sig_proxy=words.flag("sig-proxy"))
 
 
-def _stay(session: Session, container: Container, words: Words, *, stdin: bool) -> int:
+def _stay(session: Session, container: Container, words: Words, *, stdin: bool, sig_proxy: bool = True) -> int:
     """Relay until the container ends or the detach keys are typed; its exit status."""
     from tuidock.runtime.attach import relay
 
     tty = container.config["Config"]["Tty"]
     keys = detach_keys(words.text("detach-keys"))
-    status = relay(session, tty=tty, interactive=stdin, detach_keys=keys, sig_proxy=words.flag("sig-proxy"))
+    status = relay(session, tty=tty, interactive=stdin, detach_keys=keys, sig_proxy=sig_proxy)
     if status is None:
         print("read escape sequence", file=sys.stderr)
     session.close()
@@ -149,7 +149,6 @@ COMMANDS = {
             Option("attach", "a", meaning="Attach STDOUT/STDERR and forward signals"),
             DETACH_KEYS.replace(group=""),
             Option("interactive", "i", meaning="Attach container's STDIN"),
-            SIG_PROXY.replace(group=""),
         ),
         1,
         UNLIMITED,

@@ -155,7 +155,7 @@ class _Parser:
     def set(self, option: Option, value: str) -> None:
         try:
             read_value = read(option.kind, value, option.name)
-            if check := CHECKS.get(option.name):
+            if option.kind == LIST and (check := CHECKS.get(option.name)):
                 check(value)
         except ValueError as error:
             shown = f"-{option.short}, --{option.name}" if option.short else f"--{option.name}"

@@ -108,8 +108,8 @@ def _split(name: str) -> tuple[str, str]:
 
 def _is_domain(text: str) -> bool:
     if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        return set(host) <= HEX | set("ABCDEF:") and ":" in host and (not port or _is_port(port))
+        host, end, port = text[1:].partition("]")
+        return bool(end) and set(host) <= HEX | set("ABCDEF:") and ":" in host and (not port or _is_port(port))
     host, colon, number = text.partition(":")
     labels = host.split(".")
     plain = all(label.isascii() and label.replace("-", "").isalnum() and label.strip("-") == label for label in labels)

@@ -31,9 +31,9 @@ SPARE = 10_000
 _CONTROL = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # OSC: titles, links, the clipboard
     r"|\x1b[PX^_].*?(?:\x1b\\|$)"  # DCS, SOS, PM, APC
-    r"|\x1b\[(?![0-9;:]*m)[0-?]*[ -/]*[@-~]?"  # CSI, but for colours (SGR)
+    r"|(?:\x1b\[(?![0-9;:]*m)|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI, but for colours (SGR)
     r"|\x1b(?!\[)[ -/]*[0-~]?"
-    r"|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]"  # C0 and C1, but for tab and the escape of a colour
+    r"|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]"  # C0 and C1, but for tab and the escape of a colour
 )  # ECMA-48, 5.4 and 5.6
 
 
@@ -264,8 +264,7 @@ def clean(text: bytes) -> str:
     Bytes that are no UTF-8 become U+FFFD.
     """
     line = text.decode("utf-8", "replace").rstrip("\r")
-    line = line.rpartition("\r")[2].expandtabs(8)
-    return _CONTROL.sub("", line)
+    return _CONTROL.sub("", line.rpartition("\r")[2]).expandtabs(8)
 
 
 def coloured(text: bytes) -> Content:

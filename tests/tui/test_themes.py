@@ -1,0 +1,70 @@
+"""Each theme file has every role, and can be read: contrast as WCAG 2.2 computes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES, Theme
+
+from tuidock.errors import Refused
+from tuidock.tui import themes
+
+OURS = {theme.name: theme for theme in themes.every()}
+NOT_TEXT = {"edge", "faint", "cursor", "match"}
+"""Roles of lines, grounds and what may be overlooked."""
+
+
+def luminance(color: Color) -> float:
+    """Relative luminance, WCAG 2.2."""
+    parts = (part / 255 for part in (color.r, color.g, color.b))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((luminance(Color.parse(one)), luminance(Color.parse(other))), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_there_are_a_dark_a_light_and_a_high_contrast_one() -> None:
+    assert OURS[themes.DEFAULT].dark
+    assert not OURS[themes.DEFAULT_LIGHT].dark
+    assert "high-contrast" in OURS
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_theme_has_every_role(name: str) -> None:
+    assert set(themes.ROLES) <= set(OURS[name].variables)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_text_can_be_read(name: str) -> None:
+    theme = OURS[name]
+    least = 7.0 if name == "high-contrast" else 4.5
+    for ground in (theme.background, theme.variables["cursor"], theme.panel):
+        assert ground is not None
+        needed = least if ground == theme.background else 4.5 if name == "high-contrast" else 3.0
+        for role in set(themes.ROLES) - NOT_TEXT:
+            assert contrast(theme.variables[role], ground) >= needed, f"{role} on {ground}"
+
+
+@pytest.mark.parametrize("theme", BUILTIN_THEMES.values(), ids=lambda theme: theme.name)
+def test_themes_of_textual_get_their_roles(theme: Theme) -> None:
+    assert set(themes.derived_roles(theme)) == set(themes.ROLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('name = "x"', "colors is missing"),
+        ('name = "x"\n[colors]\n[roles]\nrunnning = "#fff"', "no such role: runnning"),
+        ("name = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(Refused, match=r"mine\.toml") as caught:
+        themes.load(str(tmp_path / "mine.toml"))
+    assert says in caught.value.message
