@@ -42,8 +42,8 @@ HOOKED = """\
 import sys
 from tuidock.runtime import spawn
 spawn.BOOTSTRAP = {hook!r} + spawn.BOOTSTRAP
-from tuidock.cli.main import main
-sys.exit(main())
+from tuidock.__main__ import command
+command()
 """
 """The command, with one change: whatever it starts in a fresh interpreter writes the name of each import into a file."""
 
@@ -60,7 +60,7 @@ def _run(roots: Roots, busybox: str, words: list[str]) -> subprocess.CompletedPr
     return finished
 
 
-COMMAND = "import sys; from tuidock.cli.main import main; sys.exit(main())"
+COMMAND = "from tuidock.__main__ import command; command()"
 """What the installed `tuidock` does; `python -m` would bring `runpy`, and that `contextlib` and more."""
 
 

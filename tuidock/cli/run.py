@@ -193,9 +193,9 @@ def run(words: Words, place: Roots) -> int:
 
 
 def _run(words: Words, place: Roots, asked: RunRequest, keys: bytes) -> int:
-    from tuidock.runtime.spawn import Spawned
+    from tuidock.runtime import spawn
 
-    monitor = Spawned()  # loads itself while the container is made
+    monitor = spawn.take()  # loads itself while the container is made
     try:
         from tuidock.engine import Engine
         from tuidock.runtime import attach, terminal

@@ -19,7 +19,7 @@ import time
 
 from tuidock.errors import RuntimeFailure, TuidockError
 from tuidock.oci.jsontext import loads
-from tuidock.runtime import bundle, cgroups, log, terminal, trace, wire
+from tuidock.runtime import bundle, cgroups, init, log, terminal, trace, wire
 from tuidock.runtime import syscalls as sys
 from tuidock.runtime.mounts import Overlay
 from tuidock.runtime.streams import CHUNK, Client, Job
@@ -475,10 +475,8 @@ def _child(
     ours: _socket.socket, theirs: _socket.socket, config: Mapping[str, Any], process: Mapping[str, Any],
     request: dict[str, Any], stdio: tuple[int, int, int] | None, join: int,
 ) -> None:  # fmt: skip
-    """The other side of `clone3`.  What it imports stays out of the monitor's memory."""
+    """The other side of `clone3`."""
     ours.close()
-    from tuidock.runtime import init
-
     streams = init.Stdio(*stdio) if stdio else None
     if join >= 0:
         init.join(theirs, join, process, request, streams)

@@ -43,6 +43,22 @@ class Spawned:
             self.pid = 0
 
 
+_waiting: list[Spawned] = []
+
+
+def ahead() -> None:
+    """Spawn a monitor before it is known what for, and whether at all.  Where that fails, `take` says why."""
+    try:
+        _waiting.append(Spawned())
+    except Missing:
+        pass
+
+
+def take() -> Spawned:
+    """The monitor that was spawned ahead, or one that is spawned now.  Raises as `Spawned`."""
+    return _waiting.pop() if _waiting else Spawned()
+
+
 def interpreter_command(module: str, arguments: str = "") -> list[str]:
     """The words that run `module`.main in a fresh interpreter without site: small, quick, deaf to the environment."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
