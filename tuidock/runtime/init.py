@@ -43,8 +43,8 @@ class Stdio:
 def main(channel: _socket.socket, config: Mapping[str, Any], request: Mapping[str, Any], stdio: Stdio | None) -> NoReturn:
     """The container's pid 1.  config: config.json; request: what the front end asked of the monitor (lifecycle.py)."""
     try:
-        program = _filter(request)
         _hold_still(channel)
+        program = _filter(request)
         linux = config.get("linux", {})
         _namespaces(linux, request.get("namespaces", {}))
         root = config["root"]
@@ -79,8 +79,8 @@ def join(
 ) -> NoReturn:
     """A further process of a running container: setns(2) into every namespace of its pid 1, then the same way."""
     try:
-        program = _filter(request)
         _hold_still(channel)
+        program = _filter(request)
         interpreter.path[:] = []
         kinds = sys.CLONE_NEWNS | sys.CLONE_NEWNET | sys.CLONE_NEWIPC | sys.CLONE_NEWUTS | sys.CLONE_NEWCGROUP
         sys.setns(pidfd, kinds, "mnt net ipc uts cgroup")
@@ -97,7 +97,10 @@ def _filter(request: Mapping[str, Any]) -> bytes:
     if not request.get("seccomp"):
         return b""
     with open(request["seccomp"], "rb") as file:
-        return file.read()
+        program = file.read()
+    if not program or len(program) % 8:  # never without one because its file is damaged
+        raise RuntimeFailure(f"the compiled seccomp filter {request['seccomp']} is damaged", "remove it; it is made again")
+    return program
 
 
 def _hold_still(channel: _socket.socket) -> None:

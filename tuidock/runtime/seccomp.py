@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 
 from tuidock.errors import Missing, RuntimeFailure, UsageError
 from tuidock.runtime import syscalls as sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 _SECCOMP = {"x86_64": 317, "aarch64": 277}.get(os.uname().machine, -1)
 SECCOMP_SET_MODE_FILTER = 1
-PROFILE_VERSION = 1
+PROFILE_VERSION = 2
 """To be raised with the profile: a kept program of an older one is not used."""
 
 ENOSYS, EPERM = 38, 1
@@ -37,6 +38,15 @@ ARCHITECTURES = {
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
 }
 """The machine's own and those whose calls it takes too: a 32-bit call must not pass by the filter."""
+
+REFUSALS = ("SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP")
+
+# linux/bpf_common.h: what an instruction does, put together; seccomp(2): where struct seccomp_data has what
+LOAD, JUMP, JUMP_EQUAL, JUMP_ABOVE, JUMP_NOT_BELOW, RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x06
+OF_NUMBER, OF_ARCHITECTURE = 0, 4
+X86_64, X32, X32_BIT = 0xC000003E, 0x4000003E, 1 << 30
+ABSENT, FILTER = -1, -2
+"""Jumps to what says ENOSYS, and to the filter itself."""
 
 
 class _Comparison(ctypes.Structure):
@@ -59,10 +69,11 @@ def default(capabilities: Sequence[str]) -> dict[str, Any]:
     calls: list[dict[str, Any]] = [_allow(dict.fromkeys(names))]
     for value in profile.PERSONALITIES:
         calls.append(_allow(["personality"], index=0, value=value, op="SCMP_CMP_EQ"))
-    low, high = profile.SOCKETS_REFUSED
-    calls.append(_allow(["socket"], index=0, value=low, op="SCMP_CMP_LT"))
-    calls.append(_allow(["socket"], index=0, value=low + 1, op="SCMP_CMP_EQ"))
-    calls.append(_allow(["socket"], index=0, value=high, op="SCMP_CMP_GT"))
+    lowest = profile.FAMILIES_REFUSED[0]
+    calls.append(_allow(["socket"], index=0, value=lowest, op="SCMP_CMP_LT"))
+    for family in range(lowest, profile.LAST_FAMILY + 1):
+        if family not in profile.FAMILIES_REFUSED:
+            calls.append(_allow(["socket"], index=0, value=family, op="SCMP_CMP_EQ"))
     if "CAP_SYS_ADMIN" not in capabilities:
         flags = {"value": profile.NAMESPACE_FLAGS, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
         calls.append(_allow(["clone"], index=0, **flags))
@@ -79,21 +90,15 @@ def _allow(names: Any, **argument: Any) -> dict[str, Any]:
     return {"names": list(names), "action": "SCMP_ACT_ALLOW", **({"args": [argument]} if argument else {})}
 
 
-def from_file(path: str, capabilities: Sequence[str]) -> dict[str, Any]:
+def from_json(text: str, capabilities: Sequence[str]) -> dict[str, Any]:
     """A profile as docker's --security-opt seccomp=FILE takes it, as runtime-spec's object: `archMap`, `includes` and
-    `excludes` are resolved for this machine.  Raises UsageError.
+    `excludes` are resolved for this machine.  Raises ValueError, TypeError, AttributeError and KeyError for other shapes.
     """
     from json import loads
 
-    try:
-        with open(path, encoding="utf-8") as file:
-            profile = loads(file.read())
-        wanted = dict(profile)
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"seccomp profile {path}: {error}", "a JSON object with defaultAction and syscalls") from error
+    wanted = dict(loads(text))
     machine = os.uname().machine
-    short = {"x86_64": ("amd64", "x86", "x32"), "aarch64": ("arm64", "arm")}.get(machine, (machine,))
-    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    own = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
     calls = []
     for rule in wanted.get("syscalls") or ():
         includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
@@ -101,12 +106,11 @@ def from_file(path: str, capabilities: Sequence[str]) -> dict[str, Any]:
             continue
         if any(name in capabilities for name in excludes.get("caps") or ()):
             continue
-        if (includes.get("arches") or short[:1]) and not set(includes.get("arches") or short) & set(short):
+        if own not in (includes.get("arches") or (own,)) or own in (excludes.get("arches") or ()):
             continue
-        if set(excludes.get("arches") or ()) & set(short):
+        if includes.get("minKernel") and not _kernel_is(includes["minKernel"]):
             continue
-        least = includes.get("minKernel")
-        if least and release < tuple(int(part) for part in least.split(".")[:2]):
+        if excludes.get("minKernel") and _kernel_is(excludes["minKernel"]):
             continue
         names = rule.get("names") or ([rule["name"]] if "name" in rule else [])
         calls.append({**rule, "names": names})
@@ -114,6 +118,12 @@ def from_file(path: str, capabilities: Sequence[str]) -> dict[str, Any]:
         if entry.get("architecture") == ARCHITECTURES.get(machine, ("",))[0]:
             wanted["architectures"] = [entry["architecture"], *(entry.get("subArchitectures") or ())]
     return {**wanted, "syscalls": calls}
+
+
+def _kernel_is(least: str) -> bool:
+    """Whether this kernel is of that release (`4.8`) or newer."""
+    release = os.uname().release.split("-")[0].split("+")[0].split(".")
+    return [int(part) for part in release[:2]] >= [int(part) for part in least.split(".")[:2]]
 
 
 def _library() -> ctypes.CDLL:
@@ -129,6 +139,8 @@ def _library() -> ctypes.CDLL:
     library.seccomp_release.argtypes = (ctypes.c_void_p,)
     library.seccomp_arch_resolve_name.argtypes = (ctypes.c_char_p,)
     library.seccomp_arch_resolve_name.restype = ctypes.c_uint32
+    library.seccomp_arch_native.restype = ctypes.c_uint32
+    library.seccomp_syscall_resolve_name_arch.argtypes = (ctypes.c_uint32, ctypes.c_char_p)
     library.seccomp_arch_add.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
     library.seccomp_attr_set.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32)
     library.seccomp_export_bpf.argtypes = (ctypes.c_void_p, ctypes.c_int)
@@ -145,7 +157,7 @@ def compile(profile: Mapping[str, Any]) -> bytes:
     Raises Missing without libseccomp, UsageError for what the profile says wrong.
     """
     library = _library()
-    errno_default = int(profile.get("defaultErrnoRet", EPERM))
+    errno_default = _errno(profile.get("defaultErrnoRet"))
     default_action = _action(str(profile["defaultAction"]), errno_default)
     context = library.seccomp_init(default_action)
     if not context:
@@ -153,20 +165,53 @@ def compile(profile: Mapping[str, Any]) -> bytes:
     try:
         library.seccomp_attr_set(context, 3, 0)  # SCMP_FLTATR_CTL_NNP: who loads it decides
         library.seccomp_attr_set(context, 8, 2)  # SCMP_FLTATR_CTL_OPTIMIZE: a binary tree, 9 steps instead of 300
+        tokens = [library.seccomp_arch_native()]
         for name in profile.get("architectures") or ():
             token = library.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
             if token == 0:
                 raise UsageError(f"seccomp: no such architecture: {name}", "SCMP_ARCH_X86_64 and its kin")
-            library.seccomp_arch_add(context, token)  # EEXIST for the machine's own
+            if token not in tokens:
+                library.seccomp_arch_add(context, token)
+                tokens.append(token)
         for rule in profile.get("syscalls") or ():
             _add(library, context, rule, default_action)
-        return _export(library, context)
+        refuses = profile["defaultAction"] in REFUSALS and errno_default != ENOSYS
+        names = {name for rule in profile.get("syscalls") or () for name in rule["names"]}
+        return (_unheard_of(library, tokens, names) if refuses else b"") + _export(library, context)
     finally:
         library.seccomp_release(context)
 
 
+def _unheard_of(library: ctypes.CDLL, tokens: Sequence[int], names: Iterable[str]) -> bytes:
+    """Instructions that go before a filter: calls newer than all that the profile names do not exist (ENOSYS).
+
+    EPERM would not tell a program to try the older call: a C library that is newer than this libseccomp asks for
+    fchmodat2, say, and believes a refusal.  runc does the same (patchbpf).
+    """
+    last: dict[int, int] = {}
+    for token in tokens:
+        newest = max((library.seccomp_syscall_resolve_name_arch(token, name.encode()) for name in names), default=-1)
+        if newest >= 0:
+            last[token] = newest
+    code = [(LOAD, 0, 0, OF_ARCHITECTURE)]
+    for token, newest in last.items():
+        block = [(LOAD, 0, 0, OF_NUMBER), (JUMP_ABOVE, ABSENT, FILTER, newest)]
+        if token == X86_64:  # x32 is told from it by a bit of the number alone
+            block.insert(1, (JUMP_NOT_BELOW, 1, 0, X32_BIT))
+            block.append((JUMP_ABOVE, ABSENT, FILTER, last.get(X32, 0xFFFFFFFF)))
+        if token != X32:
+            code += [(JUMP_EQUAL, 0, len(block), token), *block]
+    code += [(JUMP, 0, 0, 1), (RETURN, 0, 0, ACTIONS["SCMP_ACT_ERRNO"] | ENOSYS)]
+    labels = {ABSENT: len(code) - 1, FILTER: len(code)}
+    program = b""
+    for place, (operation, yes, no, value) in enumerate(code):
+        yes, no = (labels[to] - place - 1 if to in labels else to for to in (yes, no))
+        program += struct.pack("=HBBI", operation, yes, no, value)
+    return program
+
+
 def _add(library: ctypes.CDLL, context: int, rule: Mapping[str, Any], default_action: int) -> None:
-    action = _action(rule["action"], int(rule.get("errnoRet", EPERM)))
+    action = _action(rule["action"], _errno(rule.get("errnoRet")))
     if action == default_action:
         return  # libseccomp refuses rules that change nothing
     arguments = rule.get("args") or ()
@@ -196,6 +241,10 @@ def _action(name: str, errno: int) -> int:
     return ACTIONS[name] | (errno & 0xFFFF if name in ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE") else 0)
 
 
+def _errno(value: object) -> int:
+    return EPERM if value is None else int(str(value))
+
+
 def _export(library: ctypes.CDLL, context: int) -> bytes:
     memory = os.memfd_create("seccomp", os.MFD_CLOEXEC)
     try:
@@ -216,16 +265,29 @@ def cached(profile: str, capabilities: Sequence[str], folder: str) -> str:
     from _blake2 import blake2b
 
     parts = [str(PROFILE_VERSION), os.uname().machine, os.uname().release, _library_stamp(), *sorted(capabilities)]
+    text = ""
     if profile:
-        with open(profile, "rb") as file:
-            parts.append(file.read().decode("utf-8", "replace"))
+        try:
+            with open(profile, encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"opening seccomp profile ({profile}) failed: {error}", "name a file of this machine") from error
+        parts.append(text)
     key = blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
     path = f"{folder}/{key}.bpf"
     if not os.path.exists(path):
-        program = compile(from_file(profile, capabilities) if profile else default(capabilities))
+        try:
+            program = compile(from_json(text, capabilities) if profile else default(capabilities))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"decoding seccomp profile ({profile}) failed: {type(error).__name__}: {error}",
+                "a JSON object with defaultAction and syscalls, as docker takes it",
+            ) from error
         temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
-        with open(temporary, "wb") as file:
-            file.write(program)
+        with open(temporary, "wb") as made:
+            made.write(program)
+            made.flush()
+            os.fsync(made.fileno())  # a power cut must not leave an empty one under the name
         os.rename(temporary, path)
     return path
 
