@@ -1,4 +1,4 @@
-"""The one SQLite database: names, images, containers, volumes, events.
+"""The one SQLite database: names, images, containers, volumes, networks, events.
 
 Bytes and trees reach the disk first and the transaction comes last, so nothing has a name before it is there.  Writers
 `BEGIN IMMEDIATE` and do no other I/O inside; readers never write.  Each thread has a connection of its own.
@@ -22,8 +22,58 @@ if TYPE_CHECKING:
 
     from tuidock.storage.paths import Roots
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+NETWORKS = """
+CREATE TABLE networks (
+    id          TEXT PRIMARY KEY,     -- 64 hexadecimal digits
+    name        TEXT NOT NULL UNIQUE,
+    driver      TEXT NOT NULL,        -- bridge, host, null
+    link        TEXT NOT NULL,        -- name of the bridge; empty where there is none
+    internal    INTEGER NOT NULL,
+    ipv6        INTEGER NOT NULL,
+    pools       TEXT NOT NULL,        -- JSON list of {subnet, gateway, range}, IPv4 first
+    options     TEXT NOT NULL,        -- JSON objects of strings
+    labels      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX networks_by_link ON networks(link) WHERE link != '';
+CREATE TABLE endpoints (              -- which container is on which network, also while it does not run
+    container   TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    network     TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+    position    INTEGER NOT NULL,     -- 0 is eth0, where the default route goes
+    asked       TEXT NOT NULL,        -- JSON object: ip, ip6, mac, aliases
+    link        TEXT NOT NULL DEFAULT '',   -- the host's end of its cable, while it is plugged in
+    mac         TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (container, network)
+) STRICT;
+CREATE INDEX endpoints_by_network ON endpoints(network);
+CREATE TABLE leases (
+    network     TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+    address     BLOB NOT NULL,        -- four or sixteen bytes
+    container   TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    PRIMARY KEY (network, address)
+) STRICT;
+CREATE INDEX leases_by_container ON leases(container);
+CREATE TABLE cursors (                -- the address that was given last
+    network     TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+    size        INTEGER NOT NULL,     -- bytes of the family
+    address     BLOB NOT NULL,
+    PRIMARY KEY (network, size)
+) STRICT;
+CREATE TABLE ports (                  -- published ports of running containers
+    container   TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    protocol    TEXT NOT NULL,
+    inside      INTEGER NOT NULL,
+    address     BLOB NOT NULL,        -- of this machine; all zeros: every one of the family
+    port        INTEGER NOT NULL,
+    PRIMARY KEY (container, protocol, inside, address, port)
+) STRICT;
+CREATE INDEX ports_by_port ON ports(port);
+"""
+SCHEMA_VERSION = 2
+MIGRATIONS = {1: NETWORKS}
+"""Version to what makes the next one of it."""
+SCHEMA = (
+    """
 CREATE TABLE images (
     id         TEXT PRIMARY KEY,      -- digest of the config blob: docker's IMAGE ID
     manifest   TEXT NOT NULL,         -- digest of the manifest blob
@@ -91,6 +141,8 @@ CREATE TABLE events (
     attributes  TEXT NOT NULL         -- JSON object of strings
 ) STRICT;
 """
+    + NETWORKS
+)
 EVENTS_KEPT = 10_000
 
 
@@ -131,6 +183,8 @@ class Database:
                 connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
                 version = SCHEMA_VERSION
             connection.execute("COMMIT")
+        if version in MIGRATIONS:
+            version = self._migrate(connection)
         if version != SCHEMA_VERSION:
             connection.close()
             raise TuidockError(
@@ -141,6 +195,22 @@ class Database:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint=200")  # a process may end without closing: the next one reads the log
         return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> int:
+        """From an older schema to this one, all of it or nothing.  Returns the version that it is then."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+            while version in MIGRATIONS:
+                for statement in MIGRATIONS[version].split(";\n"):
+                    connection.execute(statement)
+                version += 1
+            connection.execute(f"PRAGMA user_version={version}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        return version
 
     def transaction(self) -> Transaction:
         """One write transaction, as a context manager: all of it or nothing.

@@ -1,8 +1,8 @@
 """Every path under the two roots.  Nobody else joins one.
 
 The data root (`/var/lib/tuidock`, `--root`, TUIDOCK_ROOT) holds what must survive a reboot, the run root (`/run/tuidock`,
-`--run-root`) what must not.  Two data roots never disturb each other: what they share with the whole machine (cgroups)
-carries a name that is made from the root.
+`--run-root`) what must not.  Two data roots never disturb each other: what they share with the whole machine (cgroups,
+links, the table of nf_tables) carries a name that is made from the root.
 
     ROOT/
       tuidock.db                names, containers, images, volumes, events
@@ -162,6 +162,17 @@ class Roots(Value):
     def cgroup(self) -> str:
         """The name of this root's cgroup below the hierarchy's own root: `tuidock`, or with a mark of the root."""
         return "tuidock" if self.data == DEFAULT_ROOT else f"tuidock-{_mark(self.data)}"
+
+    @property
+    def mark(self) -> str:
+        """Eight digits that stand for the root: part of the names of its cables."""
+        return _mark(self.data)
+
+    def bridge(self, number: str) -> str:
+        """The name of a network's bridge, at most 15 characters: tuidock0, td1a2b3c4d-f00d.  number: up to 4 digits."""
+        if self.data == DEFAULT_ROOT:
+            return "tuidock0" if number == "0" else f"tuidock-{number}"
+        return f"td{_mark(self.data)}-{number}"
 
     def make(self) -> None:
         """Make the folders, readable by root alone: below them lie setuid files of images (CVE-2021-41091)."""
