@@ -24,7 +24,7 @@ FORBIDDEN = (
     "socket", "string", "subprocess", "tarfile", "tempfile", "textwrap", "threading", "traceback", "typing", "urllib", "uuid",
     "dockerfile", "httpx", "humanize", "psutil", "pygments", "pyroute2", "rich", "textual",
     "tuidock.tui", "tuidock.engine.events", "tuidock.engine.explain", "tuidock.engine.images", "tuidock.engine.stats",
-    "tuidock.image.archive", "tuidock.image.unpack",
+    "tuidock.image.archive", "tuidock.image.changes", "tuidock.image.tarwriter", "tuidock.image.unpack",
 )  # fmt: skip
 """Not on the path of `run`."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from tuidock.errors import RuntimeFailure
+from tuidock.image import changes as layer
 from tuidock.oci.value import Value
 from tuidock.runtime import cgroups
 from tuidock.runtime import namespaces as ns
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tuidock.engine import Engine
     from tuidock.engine.reconcile import Container
+    from tuidock.image.changes import Change
     from tuidock.storage.paths import Roots
 
 SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/ash", "/bin/sh", "/usr/bin/sh")
@@ -45,18 +46,6 @@ class Layer(Value):
     empty: bool
 
 
-class Entry(Value):
-    """A file that a layer adds, changes or deletes."""
-
-    path: str
-    kind: str
-    """A, C or D, as docker diff"""
-    size: int
-    mtime: int
-    """ns since the epoch"""
-    is_dir: bool
-
-
 class MountPoint(Value):
     """What is mounted over a place of the read-write layer."""
 
@@ -76,8 +65,8 @@ class Stack(Value):
 
     layers: tuple[Layer, ...]
     """of the image, lowest first"""
-    init: tuple[Entry, ...]
-    rw: tuple[Entry, ...]
+    init: tuple[Change, ...]
+    rw: tuple[Change, ...]
     """newest first"""
     mount_points: tuple[MountPoint, ...]
 
@@ -136,11 +125,17 @@ def namespaces(container: Container, others: Sequence[Container]) -> list[Namesp
 
 def stack(engine: Engine, container: Container) -> Stack:
     """The layers as they are now."""
-    paths = engine.roots.container(container.id)
-    lower = [paths.init, *(engine.roots.layer(chain_id) for chain_id in reversed(container.chain_ids))]
-    changed = sorted(entries(paths.rw, lower), key=lambda entry: (-entry.mtime, entry.path))
-    init = tuple(entry for entry in entries(paths.init, ()) if not entry.is_dir)
-    return Stack(_image_layers(engine, container), init, tuple(changed), tuple(_mount_points(container)))
+    changed = sorted(changes(engine.roots, container), key=lambda change: (-change.mtime, change.path))
+    init = layer.changes(engine.roots.container(container.id).init, ())
+    init = [change for change in init if not change.is_dir]
+    return Stack(_image_layers(engine, container), tuple(init), tuple(changed), tuple(_mount_points(container)))
+
+
+def changes(roots: Roots, container: Container, *, touched: bool = False) -> list[Change]:
+    """What its read-write layer changes, in docker diff's order.  touched: also what lies there and is as it was."""
+    paths = roots.container(container.id)
+    lower = [paths.init, *(roots.layer(chain_id) for chain_id in reversed(container.chain_ids))]
+    return layer.changes(paths.rw, lower, touched=touched)
 
 
 def _image_layers(engine: Engine, container: Container) -> tuple[Layer, ...]:
@@ -157,35 +152,6 @@ def _image_layers(engine: Engine, container: Container) -> tuple[Layer, ...]:
         layers.append(Layer(chain_id, step.get("created_by", ""), sizes.get(chain_id, 0), not chain_id))
     layers += [Layer(chain_id, "", sizes.get(chain_id, 0), False) for chain_id in waiting]
     return tuple(layers)
-
-
-def entries(upper: str, lower: Sequence[str]) -> Iterator[Entry]:
-    """What an overlay's upper directory adds to, changes in and deletes from the directories below it, highest first.
-
-    A character device 0:0 is a whiteout (filesystems/overlayfs, "whiteouts and opaque directories").  Directories that
-    are there only because something below them changed are changes, as docker diff has them.
-    """
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        try:
-            found = sorted(os.scandir(f"{upper}{folder}"), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):  # it goes as we look
-            continue
-        for item in found:
-            path = f"{folder}/{item.name}"
-            try:
-                status = item.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            is_dir = stat.S_ISDIR(status.st_mode)
-            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-                yield Entry(path, "D", 0, status.st_mtime_ns, False)
-                continue
-            kind = "C" if any(os.path.lexists(f"{layer}{path}") for layer in lower) else "A"
-            yield Entry(path, kind, 0 if is_dir else status.st_size, status.st_mtime_ns, is_dir)
-            if is_dir:
-                pending.append(path)
 
 
 def _mount_points(container: Container) -> Iterator[MountPoint]:

@@ -17,7 +17,8 @@ from tuidock.tui.words import fit, plural, right, since, size
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
-    from tuidock.engine.views import Entry, Layer, MountPoint, Stack
+    from tuidock.engine.views import Layer, MountPoint, Stack
+    from tuidock.image.changes import Change
     from tuidock.tui.messages import Subject
 
 _KINDS = {"A": ("+", "$added", "added"), "C": ("~", "$changed", "changed"), "D": ("−", "$removed", "deleted")}
@@ -59,7 +60,7 @@ def _read_write(stack: Stack, width: int, running: bool) -> list[Content]:
     return box(lines, width, title, note, "$rw")
 
 
-def _entry(entry: Entry, room: int) -> Content:
+def _entry(entry: Change, room: int) -> Content:
     sign, role, word = _KINDS[entry.kind]
     word = fit(word, 9) if room >= 52 else ""
     last = f"{'' if entry.is_dir or entry.kind == 'D' else size(entry.size):>8}{since(entry.mtime):>8}"
@@ -83,7 +84,7 @@ def _mount_point(mount: MountPoint, room: int) -> Content:
     )
 
 
-def _init(entries: tuple[Entry, ...], width: int) -> list[Content]:
+def _init(entries: tuple[Change, ...], width: int) -> list[Content]:
     lines = []
     for entry in entries:
         last = right(size(entry.size), 8) + right("", 8)
