@@ -40,6 +40,7 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 LARGEST_ID = (1 << 31) - 1
 LARGEST_FILE = 1 << 20
+PASSWD, GROUP = "/etc/passwd", "/etc/group"
 RLIMITS = {
     name: number
     for number, name in enumerate(
@@ -65,10 +66,18 @@ def capabilities(add: Iterable[str], drop: Iterable[str], *, privileged: bool) -
     """The capabilities of a container, as docker's --cap-add and --cap-drop give them, sorted by number.
 
     Names with or without CAP_, in any case; ALL for all of them: `--cap-drop ALL --cap-add X` is X alone, and
-    `--cap-add ALL --cap-drop X` is all but X.  Raises UsageError for a name that is none.
+    `--cap-add ALL --cap-drop X` is all but X.  All are those that this process could have itself: in a container, or on a
+    machine that holds some back, fewer than the kernel knows.  Raises UsageError for a name that is none, and for one of
+    `add` that cannot be had.
     """
     adds, drops = [_name(word) for word in add], [_name(word) for word in drop]
-    there = _known_to_kernel()
+    there = _to_be_had()
+    for name in adds:
+        if name != "ALL" and name not in there and not privileged:
+            raise UsageError(
+                f"invalid CapAdd: CAP_{name} is not supported by the kernel or not available in the current environment",
+                "leave it out; CapBnd in /proc/self/status has those that can be had",
+            )
     if privileged:
         return [f"CAP_{name}" for name in there]
     if "ALL" in adds:
@@ -87,12 +96,11 @@ def _name(word: str) -> str:
     return name
 
 
-def _known_to_kernel() -> tuple[str, ...]:
-    try:
-        with open("/proc/sys/kernel/cap_last_cap") as file:
-            return CAPABILITIES[: int(file.read()) + 1]
-    except OSError:
-        return CAPABILITIES
+def _to_be_had() -> list[str]:
+    """In the bounding set, which has none that the kernel does not know."""
+    with open("/proc/self/status") as file:
+        bounding = next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
+    return [name for number, name in enumerate(CAPABILITIES) if bounding >> number & 1]
 
 
 def user_of(wanted: Mapping[str, Any]) -> User:
@@ -106,6 +114,8 @@ def user_of(wanted: Mapping[str, Any]) -> User:
         uid, gid = wanted.get("uid", 0), wanted.get("gid", 0)
         if uid == 0 and gid == 0 and not extra:
             return resolve_user("0")
+        for number in (uid, gid, *extra):
+            _number(str(number), "user or group")
         return User(uid, gid, tuple(dict.fromkeys((gid, *extra))), _home(uid))
     user = resolve_user(text)
     return user.replace(groups=tuple(dict.fromkeys((*user.groups, *extra)))) if extra else user
@@ -114,18 +124,17 @@ def user_of(wanted: Mapping[str, Any]) -> User:
 def resolve_user(text: str) -> User:
     """NAME, UID, NAME:GROUP and so on, by the passwd and group files of the root this process is in.
 
-    A number without an entry is fine, with group 0.  With no group given, the groups that the group file lists.
+    A number without an entry is fine, with group 0; what consists of digits is a number, even if somebody has that name.
+    No name is 0.  With no group given, the groups that the group file lists.
     """
     name, _, group = text.partition(":")
-    found = None
-    for line in _lines("/etc/passwd", 7):
-        if line[0] == name or (name.isdigit() and line[2] == str(int(name))):
-            found = line
-            break
+    name = name or "0"
+    uid = _number(name, "user") if _digits(name) else -1
+    found = next((line for line in _lines(PASSWD, 4) if (line[0] == name if uid < 0 else _id(line[2]) == uid)), None)
     if found is not None:
         uid, gid, home = _number(found[2], "user"), _number(found[3], "group"), found[5]
-    elif name.isdigit() or not name:
-        uid, gid, home = _number(name or "0", "user"), 0, ""
+    elif uid >= 0:
+        gid, home = 0, ""
     else:
         raise RuntimeFailure(
             f"unable to find user {name}: no matching entries in passwd file",
@@ -135,16 +144,16 @@ def resolve_user(text: str) -> User:
         gid = _resolve_group(group)
         return User(uid, gid, (gid,), home)
     member = found[0] if found is not None else ""
-    more = [_number(line[2], "group") for line in _lines("/etc/group", 4) if member and member in line[3].split(",")]
+    more = [_number(line[2], "group") for line in _lines(GROUP, 3) if member and member in line[3].split(",")]
     return User(uid, gid, tuple(dict.fromkeys((gid, *more))), home)
 
 
 def _resolve_group(group: str) -> int:
-    for line in _lines("/etc/group", 4):
+    if _digits(group):
+        return _number(group, "group")
+    for line in _lines(GROUP, 3):
         if line[0] == group:
             return _number(line[2], "group")
-    if group.isdigit():
-        return _number(group, "group")
     raise RuntimeFailure(
         f"unable to find group {group}: no matching entries in group file",
         "give a name that the image's /etc/group has, or a number",
@@ -152,37 +161,51 @@ def _resolve_group(group: str) -> int:
 
 
 def _home(uid: int) -> str:
-    return next((line[5] for line in _lines("/etc/passwd", 7) if line[2] == str(uid)), "")
+    return next((line[5] for line in _lines(PASSWD, 4) if _id(line[2]) == uid), "")
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _id(text: str) -> int:
+    """A number of decimal digits; -1 for anything else, and for one that is no id."""
+    short = text.lstrip("0")[:11]
+    return int(short or "0") if _digits(text) and int(short or "0") <= LARGEST_ID else -1
 
 
 def _number(text: str, what: str) -> int:
     """CVE-2024-40635: a number beyond 2^31 - 1 wraps around to another's, root's for one."""
-    if not text.isdigit() or int(text) > LARGEST_ID:
-        raise RuntimeFailure(f"{what} id {text} is not a number from 0 to {LARGEST_ID}", "give another with -u")
-    return int(text)
+    number = _id(text)
+    if number < 0:
+        raise RuntimeFailure(f"{what} id {text[:40]} is not a number from 0 to {LARGEST_ID}", "give another with -u")
+    return number
 
 
-def _lines(path: str, fields: int) -> Iterator[list[str]]:
-    """The entries of a passwd or group file with enough fields; nothing if it is no plain file of bearable size.
+def _lines(path: str, least: int) -> Iterator[list[str]]:
+    """The entries of a passwd or group file that have the first `least` fields and a number as their third, filled up to
+    seven; nothing if it is no plain file of bearable size.
 
     It is the image's and may be a fifo or a link to an endless device: CVE-2024-9676.
     """
+    content = b""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                return
+            while len(content) <= LARGEST_FILE and (part := os.read(file, 65536)):
+                content += part
+        finally:
+            os.close(file)
     except OSError:
-        return
-    try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            return
-        content = b""
-        while len(content) <= LARGEST_FILE and (part := os.read(file, 65536)):
-            content += part
-    finally:
-        os.close(file)
-    for line in content[:LARGEST_FILE].decode("utf-8", "replace").splitlines():
-        words = line.strip().split(":")
-        if len(words) >= fields and words[2].isdigit():
-            yield words
+        return  # not there, or a link into /proc that gives nothing
+    if len(content) > LARGEST_FILE:
+        return  # the line that is cut off could mean another user
+    for line in content.split(b"\n"):  # not by str.splitlines: a full name may have a form feed in it
+        words = line.strip().decode("utf-8", "surrogateescape").split(":")
+        if len(words) >= least and _digits(words[2]):
+            yield words + [""] * (7 - len(words))
 
 
 def limit(process: Mapping[str, Any]) -> None:
@@ -192,6 +215,8 @@ def limit(process: Mapping[str, Any]) -> None:
     """
     for wanted in process.get("rlimits", ()):
         name = wanted["type"].removeprefix("RLIMIT_")
+        if name not in RLIMITS:
+            raise RuntimeFailure(f"no such rlimit: {wanted['type']}", f"one of {', '.join(RLIMITS)}")
         block = struct.pack("QQ", wanted["soft"] & (1 << 64) - 1, wanted["hard"] & (1 << 64) - 1)
         try:
             sys.call("setrlimit", (name, wanted["soft"], wanted["hard"]), name, sys.libc.setrlimit, RLIMITS[name], block)
@@ -222,7 +247,7 @@ def become(user: User, process: Mapping[str, Any]) -> None:
     """
     sets = process.get("capabilities", {})
     keep = _mask(sets.get("bounding", ()))
-    for number, _ in enumerate(_known_to_kernel()):
+    for number, _ in enumerate(CAPABILITIES):
         if not keep >> number & 1 and sys.libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(number), 0, 0, 0) == 1:
             sys.prctl(PR_CAPBSET_DROP, number)
     if user.uid:
