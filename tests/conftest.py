@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.dockerd import DOCKERFILE, Docker, dockerd, installed
 from tests.machine import Cli, eventually, leftovers, make_busybox, platform, sweep, usable_for_overlay
 from tuidock.storage.paths import Roots
 
@@ -117,3 +118,18 @@ def busybox(engine: Engine, busybox_tar: Path) -> str:
     with open(busybox_tar, "rb") as tar:
         engine.images.import_(tar, "busybox:latest")
     return "busybox"
+
+
+@pytest.fixture(scope="session")
+def docker(scratch: Path, busybox_tar: Path) -> Iterator[Docker]:
+    """A Docker with the image `multi:1`, five layers of which three change each other's files."""
+    if not installed():
+        pytest.skip("there is no dockerd here, or no root")
+    place = Path(tempfile.mkdtemp(dir=scratch, prefix="docker"))
+    with dockerd(place) as words:
+        docker = Docker(words)
+        docker("import", str(busybox_tar), "base")
+        (place / "context").mkdir()
+        (place / "context" / "Dockerfile").write_text(DOCKERFILE)
+        docker("build", "--network", "none", "-t", "multi:1", "-t", "registry.test:5000/a/multi:2", str(place / "context"))
+        yield docker

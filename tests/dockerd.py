@@ -51,3 +51,26 @@ def dockerd(folder: Path) -> Iterator[list[str]]:
             process.wait()
         for point in reversed(mounts_below(str(folder))):
             subprocess.run(["umount", "-l", point], check=False)
+
+
+DOCKERFILE = """\
+FROM base
+ENV A=1
+RUN mkdir /data && echo one >/data/one && echo two >/data/two
+RUN rm /data/one && echo three >/data/three && ln /data/two /data/link
+RUN rm -r /data && mkdir /data && echo new >/data/new && chown 7:8 /data/new && chmod 4755 /data/new
+LABEL who=me
+CMD ["/bin/sh"]
+"""
+
+
+class Docker:
+    """The command, on a daemon of its own."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+
+    def __call__(self, *words: str) -> bytes:
+        run = subprocess.run([*self.words, *words], capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "0"}, timeout=60)
+        assert run.returncode == 0, run.stderr.decode()
+        return run.stdout

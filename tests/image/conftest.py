@@ -1,8 +1,7 @@
-"""A layer folder to unpack into, and a real Docker where the machine has one."""
+"""A layer folder to unpack into, and skopeo where the machine has it."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.dockerd import dockerd, installed
 from tuidock.image.extraction import Extraction, Unpacked
 from tuidock.storage.remove import remove_tree
 
@@ -47,44 +45,6 @@ def extract(content: bytes, tree: Path, lower: Sequence[Path] = ()) -> Unpacked:
     with Extraction(str(tree), [str(path) for path in lower]) as extraction:
         extraction.feed(content)
         return extraction.finish()
-
-
-DOCKERFILE = """\
-FROM base
-ENV A=1
-RUN mkdir /data && echo one >/data/one && echo two >/data/two
-RUN rm /data/one && echo three >/data/three && ln /data/two /data/link
-RUN rm -r /data && mkdir /data && echo new >/data/new && chmod 4755 /data/new && chown 7:8 /data/new
-LABEL who=me
-CMD ["/bin/sh"]
-"""
-
-
-class Docker:
-    """The command, on a daemon of its own."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-
-    def __call__(self, *words: str) -> bytes:
-        run = subprocess.run([*self.words, *words], capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "0"}, timeout=60)
-        assert run.returncode == 0, run.stderr.decode()
-        return run.stdout
-
-
-@pytest.fixture(scope="session")
-def docker(scratch: Path, busybox_tar: Path) -> Iterator[Docker]:
-    """A Docker with the image `multi:1`, five layers of which three change each other's files."""
-    if not installed():
-        pytest.skip("there is no dockerd here, or no root")
-    place = Path(tempfile.mkdtemp(dir=scratch, prefix="docker"))
-    with dockerd(place) as words:
-        docker = Docker(words)
-        docker("import", str(busybox_tar), "base")
-        (place / "context").mkdir()
-        (place / "context" / "Dockerfile").write_text(DOCKERFILE)
-        docker("build", "--network", "none", "-t", "multi:1", "-t", "registry.test:5000/a/multi:2", str(place / "context"))
-        yield docker
 
 
 @pytest.fixture(scope="session")

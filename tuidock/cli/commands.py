@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("exec", "Attach local standard input, output, and error streams to a running container"),
     "completion": ("completion", "Print the completion script of a shell"),
     "create": ("run", "Create a new container"),
+    "diff": ("changes", "Inspect changes to files or directories on a container's filesystem"),
     "events": ("events", "Get real time events"),
     "explain": ("explain", "Tell which system calls made a container"),
     "history": ("images", "Show the history of an image"),
@@ -55,9 +56,9 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": (
         "Manage containers",
         {
-            "attach": "attach", "create": "create", "exec": "exec", "inspect": "container inspect", "kill": "kill",
-            "logs": "logs", "ls": "ps", "prune": "container prune", "rename": "rename", "restart": "restart", "rm": "rm",
-            "run": "run", "start": "start", "stats": "stats", "stop": "stop", "top": "top", "wait": "wait",
+            "attach": "attach", "create": "create", "diff": "diff", "exec": "exec", "inspect": "container inspect",
+            "kill": "kill", "logs": "logs", "ls": "ps", "prune": "container prune", "rename": "rename", "restart": "restart",
+            "rm": "rm", "run": "run", "start": "start", "stats": "stats", "stop": "stop", "top": "top", "wait": "wait",
         },
     ),
     "image": (
@@ -90,9 +91,9 @@ HIDDEN: dict[str, dict[str, str]] = {
 """Second words that docker takes, too, without showing them in a group's list."""
 
 LATER = (
-    "build", "builder", "buildx", "commit", "compose", "cp", "diff", "export", "login", "logout", "manifest", "network",
+    "build", "builder", "buildx", "commit", "compose", "cp", "export", "login", "logout", "manifest", "network",
     "pause", "port", "pull", "push", "save", "search", "unpause", "update", "container commit", "container cp",
-    "container diff", "container export", "container pause", "container port", "container unpause", "container update",
+    "container export", "container pause", "container port", "container unpause", "container update",
     "image build", "image pull", "image push", "image save", "volume update",
 )  # fmt: skip
 """Docker's commands that are not there yet."""

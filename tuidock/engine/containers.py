@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tuidock.engine.reconcile import Container
     from tuidock.engine.requests import LogRequest
     from tuidock.engine.views import Namespace, Stack
+    from tuidock.image.changes import Change
     from tuidock.runtime.attach import Session
     from tuidock.runtime.log import LogLine
 
@@ -590,6 +591,12 @@ class Containers:
         from tuidock.engine import views
 
         return views.stack(self.engine, self.get(name))
+
+    def diff(self, name: str) -> builtins.list[Change]:
+        """What its read-write layer changes, each before what is in it, as docker diff tells it."""
+        from tuidock.engine import views
+
+        return views.changes(self.roots, self.get(name))
 
     def explain(self, name: str) -> builtins.list[Call]:
         """The record of its last start."""
