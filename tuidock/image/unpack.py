@@ -35,6 +35,7 @@ from tuidock.image.tarstream import (
 )
 from tuidock.oci.jsontext import dumps
 from tuidock.runtime import syscalls as sys
+from tuidock.storage.space import allowance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
 CHUNK = 1 << 18
 ENTRY_LIMIT = 2_000_000
 MEMORY_LIMIT = 1 << 30
-CHECK_EVERY = 32 << 20
-"""Bytes written between two looks at the free space, or fewer where there is less."""
-RESERVE = 256 << 20
-"""Bytes that stay free on the disk, or a fiftieth of a smaller one: `rmi` needs some to be able to work."""
 OPAQUE = b"trusted.overlay.opaque"
 WHITEOUT, WHITEOUT_META, WHITEOUT_OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
 NODE = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
@@ -77,7 +74,7 @@ class Layer:
             if self.entries > ENTRY_LIMIT:
                 raise Refused(f"the layer has more than {ENTRY_LIMIT} entries")
             if self.entries % 4096 == 0:
-                check_space()
+                allowance("/")
             self._add(entry, archive)
         if self._opaque_root:
             self._hide_all_below()
@@ -144,8 +141,7 @@ class Layer:
     def _write(self, descriptor: int, piece: memoryview) -> None:
         self._unchecked -= len(piece)
         if self._unchecked < 0:
-            check_space()
-            self._unchecked = check_space()
+            self._unchecked = allowance("/")
         while piece:
             piece = piece[os.write(descriptor, piece) :]
 
@@ -377,16 +373,6 @@ def remove(path: bytes) -> None:
             else:
                 os.unlink(inner)
         os.rmdir(folder)
-
-
-def check_space() -> int:
-    """How many bytes may be written until the next look.  Raises OSError, ENOSPC, while there is still some space left."""
-    found = os.statvfs("/")
-    reserve = min(RESERVE, found.f_blocks * found.f_frsize // 50)
-    usable = found.f_bavail * found.f_frsize - reserve
-    if usable < 0 or (found.f_files and found.f_favail < found.f_files // 100):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return min(usable, CHECK_EVERY)
 
 
 def _id(number: int) -> int:

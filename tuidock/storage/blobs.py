@@ -13,6 +13,7 @@ from hashlib import sha256
 from tuidock.errors import Refused
 from tuidock.oci.digest import PREFIX
 from tuidock.oci.jsontext import dumps
+from tuidock.storage.space import allowance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Ingest:
     def __init__(self, path: str) -> None:
         self.path = path
         self.size = 0
+        self._allowance = 0
         self._hash = sha256()
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
@@ -92,6 +94,10 @@ class Ingest:
         return PREFIX + self._hash.hexdigest()
 
     def write(self, content: bytes | memoryview) -> None:
+        """Raises OSError; ENOSPC while the disk still has a reserve."""
+        self._allowance -= len(content)
+        if self._allowance < 0:
+            self._allowance = allowance(self._descriptor)
         self._hash.update(content)
         self.size += len(content)
         view = memoryview(content)
