@@ -94,6 +94,8 @@ def test_what_is_no_json(content: bytes) -> None:
         {"history": {}},
         {"history": ["x"]},
         {"os": "windows"},
+        {"architecture": {"amd64": 1}},
+        {"created": 5},
     ],
 )
 def test_configs_that_could_not_be_run(fields: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from tuidock.oci.image import Descriptor, Manifest
 from tuidock.oci.reference import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import BinaryIO
 
     from tuidock.image.intake import Progress
@@ -30,10 +30,17 @@ if TYPE_CHECKING:
     from tuidock.storage.database import Database
     from tuidock.storage.paths import Roots
 
-MEMBER_LIMIT = 100_000
+MEMBER_LIMIT = 50_000
+"""Four for each layer, as Docker wrote them up to 24."""
+NAME_LIMIT = 1024
+"""Bytes of a member's name, of which all are kept; real ones stay below 100."""
 DEPTH_LIMIT = 4
 """Indexes in indexes; a real one has two."""
+DOCUMENTS_LIMIT = 64 << 20
+"""Bytes of all manifests and configs together: each is read, and kept until the end.  A config has 10 KB."""
+NAMES_LIMIT = 10_000
 BLOBS = "blobs/sha256/"
+DOCUMENTS = ("manifest.json", "index.json", "oci-layout")
 
 
 def load(
@@ -63,6 +70,10 @@ class Archive:
         self.intake = intake
         self.members: dict[str, Descriptor] = {}
         self.links: dict[str, str] = {}
+        self.names: dict[str, dict[Reference, None]] = {}
+        """of an image's id: its names in order"""
+        self._documents = 0
+        self._names = 0
 
     def read(self, stream: BinaryIO) -> None:
         """Take all members in.  Raises Refused."""
@@ -71,10 +82,14 @@ class Archive:
         for number, entry in enumerate(archive):
             if number == MEMBER_LIMIT:
                 raise Refused(f"the archive has more than {MEMBER_LIMIT} members", "is it a root file system? `tuidock import`")
+            if len(entry.name) > NAME_LIMIT or len(entry.link) > NAME_LIMIT:
+                raise Refused(f"the archive has a name of more than {NAME_LIMIT} bytes", "archives of images have none")
             name = "/".join(part.decode("utf-8", "surrogateescape") for part in clean(entry.name))
             if entry.kind == REGULAR:
                 if entry.sparse is not None:
                     raise Refused(f"{name} is a sparse file", "archives of images have none")
+                if name in DOCUMENTS and entry.size > documents.MANIFEST_LIMIT:
+                    raise Refused(f"{name} has {entry.size} bytes", f"{documents.MANIFEST_LIMIT} are allowed")
                 self.members[name] = self.intake.blob((bytes(piece) for piece in archive.content()), f"reading {name}")
             elif entry.kind in (SYMLINK, LINK):
                 target = entry.link.decode("utf-8", "surrogateescape")
@@ -90,7 +105,7 @@ class Archive:
         if "index.json" in self.members and "oci-layout" in self.members:
             return self._of_layout()
         if "manifest.json" in self.members:
-            return [self._of_docker(image) for image in self._docker_manifest()]
+            return self._of_manifest_json()
         raise Refused(
             "the archive holds no image: it has neither manifest.json nor index.json",
             "`tuidock import` takes the tar of a root file system",
@@ -100,14 +115,29 @@ class Archive:
         """By name, over links as old archives have them for layers that two images share."""
         wanted = name if isinstance(name, str) else ""
         for _ in range(8):
-            if wanted in self.members:
+            if wanted and wanted in self.members:
                 return self.members[wanted]
             wanted = self.links.get(wanted, "")
         raise Refused(f"the archive lacks {str(name)[:200]}")
 
+    def _name(self, image_id: str, texts: Iterable[object]) -> None:
+        """Names for an image; one that is only a digest is none."""
+        for text in texts:
+            self._names += 1
+            if self._names > NAMES_LIMIT:
+                raise Refused(f"the archive has more than {NAMES_LIMIT} names of images")
+            if reference := _reference(text):
+                self.names.setdefault(image_id, {})[reference] = None
+
+    def _named(self, images: Iterable[NewImage]) -> list[NewImage]:
+        return [image.replace(names=tuple(self.names.get(image.id, ()))) for image in images]
+
     def _text(self, member: Descriptor, limit: int, what: str) -> bytes:
         if member.size > limit:
             raise Refused(f"{what} has {member.size} bytes", f"{limit} are allowed")
+        self._documents += member.size
+        if self._documents > DOCUMENTS_LIMIT:
+            raise Refused(f"the archive has more than {DOCUMENTS_LIMIT} bytes of manifests and configs", "images have little")
         with open(self.intake.path(member.digest), "rb") as file:
             return file.read()
 
@@ -115,18 +145,24 @@ class Archive:
 
     def _of_layout(self) -> list[NewImage]:
         index = self._text(self._member("index.json"), documents.MANIFEST_LIMIT, "index.json")
-        named = self._names_by_config()
+        self._name_by_config()
+        named = set(self.names)
         images: dict[str, NewImage] = {}
+        found: dict[str, str] = {}  # of a manifest: the id of its image
         for listed in documents.parse_index(index, "index.json"):
-            image = self._of_manifest(listed, DEPTH_LIMIT)
-            if image is None:
+            if not _for_linux(listed):
                 continue
-            known = images[image.id].names if image.id in images else tuple(named.get(image.id, ()))
-            said = [] if image.id in named else _annotated(listed)
-            images[image.id] = image.replace(names=(*known, *(name for name in said if name not in known)))
+            if listed.digest not in found:
+                image = self._of_manifest(listed, DEPTH_LIMIT)
+                found[listed.digest] = image.id if image else ""
+                if image:
+                    images.setdefault(image.id, image)
+            image_id = found[listed.digest]
+            if image_id and image_id not in named:
+                self._name(image_id, _annotated(listed))
         if not images:
             raise Refused("the archive's index lists no image for linux")
-        return list(images.values())
+        return self._named(images.values())
 
     def _of_manifest(self, descriptor: Descriptor, depth: int) -> NewImage | None:
         """The image of a descriptor, or of the one for this machine if it is an index; None for what is no image."""
@@ -137,7 +173,8 @@ class Archive:
                 raise Refused("the archive has indexes in indexes without end")
             chosen = _for_this_machine(documents.parse_index(content, descriptor.digest))
             return self._of_manifest(chosen, depth - 1) if chosen else None
-        if "layers" in value and str((value.get("config") or {}).get("mediaType")) not in documents.CONFIGS:
+        config_said = value.get("config")
+        if "layers" in value and isinstance(config_said, dict) and config_said.get("mediaType") not in documents.CONFIGS:
             return None  # an artifact: a signature, an attestation, a chart
         manifest = documents.parse_manifest(content, descriptor.digest)
         config = self._blob(manifest.config, documents.CONFIG_LIMIT)
@@ -158,15 +195,12 @@ class Archive:
             raise Refused(f"blob {descriptor.digest} has {member.size} bytes, its descriptor says {descriptor.size}")
         return member
 
-    def _names_by_config(self) -> dict[str, list[Reference]]:
+    def _name_by_config(self) -> None:
         """Docker 25 and later write manifest.json too, with all the names."""
-        if "manifest.json" not in self.members:
-            return {}
-        named: dict[str, list[Reference]] = {}
-        for image in self._docker_manifest():
-            names = [_reference(text) for text in image.get("RepoTags") or ()]
-            named.setdefault(self._member(image.get("Config")).digest, []).extend(names)
-        return {config: names for config, names in named.items() if names}
+        if "manifest.json" in self.members:
+            for image in self._docker_manifest():
+                if image.get("RepoTags"):
+                    self._name(self._member(image.get("Config")).digest, image["RepoTags"])
 
     # a docker-archive
 
@@ -178,6 +212,18 @@ class Archive:
         if not all(isinstance(image.get(key), list | None) for image in images for key in ("RepoTags", "Layers")):
             raise Refused("manifest.json: RepoTags or Layers is not a list")
         return images
+
+    def _of_manifest_json(self) -> list[NewImage]:
+        """One image for each config, however often it is listed."""
+        images: dict[str, NewImage] = {}
+        for listed in self._docker_manifest():
+            config = self._member(listed.get("Config")).digest
+            if config not in images:
+                images[config] = self._of_docker(listed)
+            self._name(config, listed.get("RepoTags") or ())
+        if not images:
+            raise Refused("the archive's manifest.json lists no image")
+        return self._named(images.values())
 
     def _of_docker(self, image: dict[str, Any]) -> NewImage:
         """An image without a manifest of OCI's: it gets one."""
@@ -192,8 +238,7 @@ class Archive:
         described = self.intake.document(documents.CONFIG, config)
         manifest = Manifest(described, tuple(layer.blob for layer in layers)).as_bytes()
         self.intake.document(documents.MANIFEST, manifest)
-        names = tuple(_reference(text) for text in image.get("RepoTags") or ())
-        return NewImage(config, manifest, tuple(layers), names)
+        return NewImage(config, manifest, tuple(layers))
 
     def _docker_layer(self, file: Descriptor, diff_id: str, below: list[NewLayer]) -> NewLayer:
         known = self.intake.known(chain_ids([*(layer.diff_id for layer in below), diff_id])[-1], diff_id)
@@ -209,23 +254,28 @@ class Archive:
 
 def _for_this_machine(manifests: list[Descriptor]) -> Descriptor | None:
     """Of an index: the one of this architecture, else the first for linux; attestations have platform `unknown`."""
-    usable = [one for one in manifests if one.platform.get("os", "linux") == "linux"]
+    usable = [one for one in manifests if _for_linux(one)]
     fitting = [one for one in usable if one.platform.get("architecture") == documents.architecture()]
     return next(iter(fitting or usable), None)
 
 
-def _annotated(descriptor: Descriptor) -> list[Reference]:
+def _for_linux(descriptor: Descriptor) -> bool:
+    return bool(descriptor.platform.get("os", "linux") == "linux")
+
+
+def _annotated(descriptor: Descriptor) -> list[str]:
     """The name in an index: containerd's whole one; or ref.name, if it is more than a tag."""
     whole = descriptor.annotations.get(documents.IMAGE_NAME)
     if whole:
-        return [_reference(whole)]
+        return [whole]
     name = descriptor.annotations.get(documents.REF_NAME, "")
     only_tag = not set(name) & set("/:") and (name == "latest" or name[:1].isdigit() or name[1:2].isdigit())
-    return [_reference(name)] if name and not only_tag else []
+    return [name] if name and not only_tag else []
 
 
-def _reference(text: object) -> Reference:
+def _reference(text: object) -> Reference | None:
     try:
-        return parse(str(text)).tagged().replace(digest="")
+        reference = parse(str(text))
     except UsageError as error:
         raise Refused(f"the archive names an image {str(text)[:200]!r}: {error.message}") from error
+    return None if reference.digest and not reference.tag else reference.tagged().replace(digest="")

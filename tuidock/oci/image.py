@@ -165,6 +165,9 @@ def parse_config(content: bytes, what: str) -> tuple[dict[str, Any], tuple[str, 
     if not isinstance(inner, dict | None) or not isinstance(history, list | None):
         raise Refused(f"{what}: config or history have another form than an image's")
     _check_words(inner or {}, what)
+    for key in ("architecture", "author", "comment", "created", "os", "variant"):
+        if not isinstance(value.get(key), str | None):
+            raise Refused(f"{what}: {key} is not a text")
     if not all(isinstance(step, dict) for step in history or ()):
         raise Refused(f"{what}: a step of its history is no object")
     operating_system = value.get("os") or "linux"
