@@ -6,6 +6,8 @@ and one letter, here and for every container.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
@@ -67,17 +69,20 @@ class Namespaces(Pane):
                 ),
             ]
         wide = width >= 88
-        head = fit("kind", 18 if wide else 8) + fit("inode", 14) + "whose"
-        lines = [Content.styled(head, "$muted")]
-        for namespace in sorted(value.namespaces, key=_order):
-            letter, role, whose = self._whose(namespace)
+        kind_cells = 18 if wide else 8
+        seen = [(namespace, *self._whose(namespace)) for namespace in sorted(value.namespaces, key=_order)]
+        whose_cells = min(max(len(whose) for *_, whose in seen) + 2, width - kind_cells - 14)
+        lines = [Content.styled(fit(fit("kind", kind_cells) + fit("inode", 14) + "whose", width), "$muted")]
+        for namespace, letter, role, whose in seen:
+            kind = namespace.kind if wide else namespace.kind.replace("_for_children", "…")
+            meaning = width - kind_cells - 14 - whose_cells
             lines.append(
                 Content.assemble(
-                    (fit(namespace.kind if wide else namespace.kind.replace("_for_children", "…"), 18 if wide else 8), "bold"),
+                    (fit(kind, kind_cells), "bold"),
                     (f"{letter} ", role),
                     (fit(str(namespace.inode), 12), role),
-                    (fit(whose, width - 32 - 46 if wide else width - 22), role),
-                    (fit(MEANINGS.get(namespace.kind, ""), 46) if wide else "", "$muted"),
+                    (fit(whose, whose_cells), role),
+                    (fit(MEANINGS.get(namespace.kind, ""), meaning) if meaning >= 12 else "", "$muted"),
                 )
             )
         lines += [Content(""), *_legend(width), Content(""), titled("Interfaces of its net namespace", width)]
@@ -127,28 +132,41 @@ def _interfaces(found: list[Interface] | str, width: int) -> list[Content]:
 
 
 def interfaces(pid: int) -> list[Interface] | str:
-    """Of the net namespace of a process, lo first.
+    """Of the net namespace of a process, lo first; or why they cannot be read.
 
-    pyroute2 enters the namespace in a child process of its own (setns(2) would move one thread of ours).  Its import costs
-    some 0.2 s, once, in the thread that asks.
+    A thread of its own enters the namespace, reads, and ends there: setns(2) moves a single thread.  pyroute2's NetNS would
+    fork instead, and a child of a process with threads may wait for ever for a lock that nobody holds any more.
+    pyroute2 takes 0.2 s to import, once.
     """
+    with ThreadPoolExecutor(1) as inside:
+        try:
+            return inside.submit(_inside, pid).result()
+        except Exception as error:  # OSError, or pyroute2's NetlinkError
+            return f"they could not be read: {error}"
 
-    from pyroute2 import NetNS
 
+def _inside(pid: int) -> list[Interface]:
+    """In a thread that ends afterwards."""
+    from pyroute2 import IPRoute
+
+    from tuidock.runtime import syscalls
+
+    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with NetNS(f"/proc/{pid}/ns/net", flags=0) as netns:
-            addresses: dict[int, list[str]] = {}
-            for message in netns.get_addr():
-                attributes = dict(message["attrs"])
-                addresses.setdefault(message["index"], []).append(f"{attributes.get('IFA_ADDRESS')}/{message['prefixlen']}")
-            return [
-                Interface(
-                    dict(link["attrs"])["IFLA_IFNAME"],
-                    bool(link["flags"] & 1),  # IFF_UP, linux/if.h
-                    tuple(addresses.get(link["index"], ())),
-                    dict(link["attrs"]).get("IFLA_ADDRESS", ""),
-                )
-                for link in netns.get_links()
-            ]
-    except OSError as error:
-        return f"they could not be read: {error}"
+        syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
+    finally:
+        os.close(descriptor)
+    with IPRoute() as route:
+        addresses: dict[int, list[str]] = {}
+        for message in route.get_addr():
+            attributes = dict(message["attrs"])
+            addresses.setdefault(message["index"], []).append(f"{attributes.get('IFA_ADDRESS')}/{message['prefixlen']}")
+        return [
+            Interface(
+                dict(link["attrs"])["IFLA_IFNAME"],
+                bool(link["flags"] & 1),  # IFF_UP, linux/if.h
+                tuple(addresses.get(link["index"], ())),
+                dict(link["attrs"]).get("IFLA_ADDRESS", ""),
+            )
+            for link in route.get_links()
+        ]
