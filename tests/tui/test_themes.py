@@ -68,3 +68,18 @@ def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, say
     with pytest.raises(Refused, match=r"mine\.toml") as caught:
         themes.load(str(tmp_path / "mine.toml"))
     assert says in caught.value.message
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_containers_write_in_colour_can_be_read(name: str) -> None:
+    theme = OURS[name]
+    assert theme.background is not None
+    shades = themes.sixteen(theme).ansi_colors
+    for number in (*range(1, 8), *range(9, 16)):  # 0 and 8 are black, which programs choose to be seen less
+        shade = Color(*shades[number]).hex
+        assert contrast(shade, theme.background) >= 4.5, f"SGR colour {number} is {shade}"
+
+
+@pytest.mark.parametrize("theme", BUILTIN_THEMES.values(), ids=lambda theme: theme.name)
+def test_themes_of_textual_have_sixteen_colours(theme: Theme) -> None:
+    assert len({themes.sixteen(theme).ansi_colors[number] for number in range(8)}) >= 2

@@ -45,3 +45,33 @@ def test_sizes_are_dockers(count: int, shown: str) -> None:
 
 def test_plural() -> None:
     assert [words.plural(count, "layer") for count in (0, 1, 2)] == ["no layers", "1 layer", "2 layers"]
+
+
+@given(st.text(), st.integers(1, 40))
+def test_fit_of_anything_is_one_line_of_that_width(text: str, width: int) -> None:
+    """Names of files and commands come from strangers."""
+    shown = words.fit(text, width)
+    assert cell_len(shown) == width
+    assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in shown)
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "shown"),
+    [
+        ("/a/b", 6, "/a/b  "),
+        ("/usr/lib/x.so", 6, "…/x.so"),
+        ("/data/容器", 5, "…容器"),
+        ("/data/容器", 4, "…器 "),
+        ("/a", 1, "…"),
+    ],
+)
+def test_of_a_path_the_end_is_kept(path: str, width: int, shown: str) -> None:
+    assert words.fit_path(path, width) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "shown"),
+    [("sh -c 'a\n  b\n'", 40, "sh -c 'a ↵ b ↵ '"), ("abcdef", 4, "abc…"), ("\x1b[2Jx", 9, "␛[2Jx"), ("", 3, "")],
+)
+def test_a_script_as_one_line(text: str, cells: int, shown: str) -> None:
+    assert words.brief(text, cells) == shown

@@ -18,6 +18,7 @@ from tuidock.tui.messages import Opened
 from tuidock.tui.screens.main import Main
 
 if TYPE_CHECKING:
+    from rich.terminal_theme import TerminalTheme
     from textual.binding import BindingType
     from textual.message_pump import MessagePump
 
@@ -37,6 +38,7 @@ class Tuidock(App[None]):
         super().__init__()
         self.roots = roots
         self.engine: Engine | None = None
+        self._sixteen: dict[str, TerminalTheme] = {}
         self._dress()
 
     def _dress(self) -> None:
@@ -50,6 +52,14 @@ class Tuidock(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Roles for themes that have none of their own, as Textual's."""
         return themes.derived_roles(self.current_theme)
+
+    @property
+    def ansi_theme(self) -> TerminalTheme:
+        """The sixteen colours of what a container writes."""
+        theme = self.current_theme
+        if theme.name not in self._sixteen:
+            self._sixteen[theme.name] = themes.sixteen(theme)
+        return self._sixteen[theme.name]
 
     def on_mount(self) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):

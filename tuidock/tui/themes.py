@@ -11,6 +11,9 @@ import os
 import tomllib
 from typing import TYPE_CHECKING
 
+from rich.terminal_theme import TerminalTheme
+from textual._ansi_theme import ALABASTER, MONOKAI
+from textual.color import Color
 from textual.theme import Theme
 
 from tuidock.errors import Refused
@@ -77,6 +80,34 @@ def derived_roles(theme: Theme) -> dict[str, str]:
         return f"{design[name]} {alpha}".strip()
 
     return {role: colour(words) for role, words in _DERIVED.items()}
+
+
+_SIXTEEN = (
+    "faint", "failed", "running", "created", "image", "shared-3", "shared-2", "foreground",
+    "muted", "failed", "running", "created", "image", "shared-3", "shared-2", "foreground",
+)  # fmt: skip
+"""Roles in the order of SGR 30 to 37, then 90 to 97: black, red, green, yellow, blue, magenta, cyan, white."""
+
+
+def sixteen(theme: Theme) -> TerminalTheme:
+    """The colours that programs in containers write with (SGR), as this theme has them: they can be read on its ground.
+
+    A theme of the terminal's own colours (Textual's ansi-dark) has no hues to take; it gets those of Textual.
+    """
+    design = theme.to_color_system().generate()
+    words = {**design, **derived_roles(theme), **theme.variables}
+    ground = Color.parse(design["background"])
+    if ground.ansi is not None:
+        return MONOKAI if theme.dark else ALABASTER
+
+    def colour(name: str) -> tuple[int, int, int]:
+        hue, _, percent = words[name].partition(" ")
+        found = Color.parse(hue)
+        share = float(percent.rstrip("%")) / 100 if percent else found.a
+        return ground.blend(found.with_alpha(1), share).rgb
+
+    shades = [colour(name) for name in _SIXTEEN]
+    return TerminalTheme(ground.rgb, colour("foreground"), shades[:8], shades[8:])
 
 
 def _dress(colors: dict[str, str], roles: dict[str, str]) -> dict[str, str]:

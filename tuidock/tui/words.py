@@ -6,15 +6,43 @@ import time
 
 from rich.cells import cell_len, set_cell_size
 
+_VISIBLE = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+_VISIBLE |= dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
+"""Control characters to pictures of them (Unicode, Control Pictures), and what turns the direction of writing."""
+
+
+def visible(text: str) -> str:
+    """Without control characters: names of files and commands are a stranger's, and the terminal would obey them."""
+    return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
+
 
 def fit(text: str, width: int) -> str:
     """`text` in exactly `width` cells: padded, or cut with an ellipsis."""
     if width <= 0:
         return ""
+    text = visible(text)
     length = cell_len(text)
     if length <= width:
         return text + " " * (width - length)
     return set_cell_size(text, width - 1) + "…"
+
+
+def fit_path(path: str, width: int) -> str:
+    """As `fit`, but what is cut away is the beginning: of a path, the end tells most."""
+    path = visible(path)
+    if (length := cell_len(path)) <= width or width < 2:
+        return fit(path, width)
+    kept = path
+    while length > width - 1:
+        length -= cell_len(kept[0])
+        kept = kept[1:]
+    return fit("…" + kept, width)
+
+
+def brief(text: str, cells: int) -> str:
+    """One line of at most `cells` cells: line breaks become ↵, and a long text is cut with an ellipsis."""
+    line = visible(" ↵ ".join(filter(None, map(str.strip, text.splitlines()))))
+    return line if cell_len(line) <= cells else fit(line, cells).rstrip(" ")
 
 
 def right(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import facts
-from tuidock.tui.words import ago, plural, shell_line, size
+from tuidock.tui.words import ago, brief, plural, shell_line, size
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
@@ -28,7 +28,9 @@ class ImageOverview(Pane):
         pairs: list[tuple[str, Content | str]] = [
             (
                 "runs",
-                Content.styled(shell_line(process), "bold") if process else Content.styled("nothing of its own", "$muted"),
+                Content.styled(brief(shell_line(process), 3 * (width - 16)), "bold")
+                if process
+                else Content.styled("nothing of its own", "$muted"),
             ),
             ("names", "\n".join(image["RepoTags"]) or Content.styled("none", "$muted")),
             ("id", image["Id"].removeprefix("sha256:")[:12]),

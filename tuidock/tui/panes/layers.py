@@ -13,7 +13,7 @@ from textual.content import Content
 
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import box
-from tuidock.tui.words import fit, plural, right, since, size
+from tuidock.tui.words import fit, fit_path, plural, right, since, size
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
@@ -67,7 +67,7 @@ def _entry(entry: Change, room: int) -> Content:
     path = entry.path + ("/" if entry.is_dir else "")
     return Content.assemble(
         (f"{sign} ", role),
-        (fit(path, room - 2 - len(word) - len(last)), "$muted" if entry.is_dir else ""),
+        (fit_path(path, room - 3 - len(word) - len(last)) + " ", "$muted" if entry.is_dir else ""),
         (word, role),
         (last, "$muted"),
     )

@@ -10,7 +10,7 @@ from textual.content import Content
 from tuidock.tui import state
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import beside, chart, facts, titled
-from tuidock.tui.words import ago, binary_size, clock, fit, shell_line, size, span
+from tuidock.tui.words import ago, binary_size, brief, clock, fit, right, shell_line, size, span
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tuidock.engine.stats import Sample
     from tuidock.tui.messages import Subject
 
+WIDE = 84
+"""Cells from which on charts stand side by side."""
 HISTORY = 300
 """Seconds of samples that are kept."""
 
@@ -61,13 +63,16 @@ class Overview(Pane):
         container, sample, tree = value
         sign, role = state.look(container)
         lines = [Content.assemble((f"{sign} ", role), (state.sentence(container), f"bold {role}")), Content("")]
-        lines += facts(_facts(container, sample), width)
-        if sample is not None:
-            if self._last is None or sample.time > self._last.time:
-                self._keep(sample)
-            lines += [Content(""), *self._charts(sample, width), Content("")]
-            lines += [titled("Processes", width), *_tree(tree, width)]
-        return lines
+        about = facts(_facts(container, sample, width), width)
+        if sample is None:
+            return lines + about
+        if self._last is None or sample.time > self._last.time:
+            self._keep(sample)
+        charts = self._charts(sample, width)
+        processes_of_it = [titled("Processes", width), *_tree(tree, width)]
+        if width < WIDE:  # what lives comes first, as not all can be seen
+            return [*lines, *charts, Content(""), *about, Content(""), *processes_of_it]
+        return [*lines, *about, Content(""), *charts, Content(""), *processes_of_it]
 
     def _keep(self, sample: Sample) -> None:
         if self._last is not None:
@@ -77,10 +82,8 @@ class Overview(Pane):
         self._last = sample
 
     def _charts(self, sample: Sample, width: int) -> list[Content]:
-        """Side by side where there is room.  The top of each is its limit, or a round number above what was there."""
-        wide = width >= 84
-        each = (width - 4) // 3 if wide else width
-        height = 5 if wide and self.size.height > 24 else 3 if wide else 2
+        """Side by side where there is room, else a line each.  The top of each is its limit, or a round number above all."""
+        each, height = (width - 4) // 3, 5 if self.size.height > 24 else 3
         cpus = float(self.row.request.get("cpus") or 0)
         cpu_top = 100 * cpus or _round_above(max(self._cpu, default=0), 10)
         memory_top = float(sample.memory_limit) or _round_above(max(self._memory), 1 << 20)
@@ -96,12 +99,19 @@ class Overview(Pane):
             ("memory", binary_size(sample.memory), self._memory, memory_top, "$memory"),
             ("processes", str(sample.pids), self._pids, pids_top, "$pids"),
         )
+        if width < WIDE:
+            room = max(4, width - 35)
+            return [
+                Content.assemble(
+                    (fit(name, 10), "$muted"), (right(value, 9), "bold"), "  ", chart(history, room, 1, top, role)[0],
+                    (right(limit[name], 14), "$muted"),
+                )
+                for name, value, history, top, role in drawn
+            ]  # fmt: skip
         blocks = [
             [_caption(name, value, limit[name], each), *chart(history, each, height, top, role)]
             for name, value, history, top, role in drawn
         ]
-        if not wide:
-            return [line for block in blocks for line in block]
         axis = Content.styled(fit(f"{'╵':─<{each - 4}} now", each), "$faint")
         return beside([[*block, axis] for block in blocks])
 
@@ -118,7 +128,7 @@ def _caption(name: str, value: str, limit: str, width: int) -> Content:
     return Content.assemble(head, (f"{limit:>{max(0, width - head.cell_length)}}", "$muted")).truncate(width)
 
 
-def _facts(container: Container, sample: Sample | None) -> list[tuple[str, Content | str]]:
+def _facts(container: Container, sample: Sample | None, width: int) -> list[tuple[str, Content | str]]:
     config: dict[str, Any] = container.config["Config"]
     request = container.request
     limits = []
@@ -129,12 +139,13 @@ def _facts(container: Container, sample: Sample | None) -> list[tuple[str, Conte
     if (request.get("pids_limit") or 0) > 0:
         limits.append(f"{request['pids_limit']} processes")
     found: list[tuple[str, Content | str]] = [
-        ("command", Content.styled(shell_line(container.command), "bold")),
+        ("command", Content.styled(brief(shell_line(container.command), 3 * (width - 16)), "bold")),
         ("image", Content.assemble(container.image, (f"  {container.image_id.removeprefix('sha256:')[:12]}", "$muted"))),
         ("id", container.id[:12]),
     ]
     if container.running:
-        found.append(("pid", Content.assemble(str(container.pid), ("  on this machine; 1 inside", "$muted"))))
+        inside = "" if width < 60 else "; 1 inside"
+        found.append(("pid", Content.assemble(str(container.pid), (f"  on this machine{inside}", "$muted"))))
     found += [
         ("host name", config.get("Hostname") or "–"),
         ("network", request.get("network") or "none"),
@@ -145,7 +156,12 @@ def _facts(container: Container, sample: Sample | None) -> list[tuple[str, Conte
         found.append(("mounts", "\n".join(places)))
     if ports := container.ports:
         found.append(("exposes", ports))
-    found.append(("created", Content.assemble(ago(container.created_at), (f"  {clock(container.created_at)}", "$muted"))))
+    found.append(
+        (
+            "created",
+            Content.assemble(ago(container.created_at), ("" if width < 60 else f"  {clock(container.created_at)}", "$muted")),
+        )
+    )
     if container.status == "exited":
         found.append(("ran for", span((container.finished_at - container.started_at) / 1e9)))
     if sample is not None and (sample.read_bytes or sample.write_bytes):

@@ -101,6 +101,12 @@ class Main(ContainerActions, ImageActions, VolumeActions):
             return
         self._watch()
         self.read_lists(set(KINDS))
+        self.set_interval(1, self._tick)
+
+    def _tick(self) -> None:
+        """Nothing is asked of anybody: `up 3 s` becomes `up 4 s`."""
+        for listing in self.query(Listing):
+            listing.tick()
 
     @work(thread=True, exit_on_error=False)
     def _watch(self) -> None:

@@ -12,17 +12,15 @@ from textual.strip import Strip
 from textual.style import Style
 
 from tuidock.tui.keys import FINDING, LINES, bindings
+from tuidock.tui.words import visible
 
 if TYPE_CHECKING:
     from textual.content import Content
 
 
 def strip_of(content: Content, base: Style) -> Strip:
-    """One line of content as the compositor wants it, the theme's variables (`$running`) resolved."""
-    return Strip(
-        [Segment(text, style.rich_style) for text, style in content.render(base, "", parse_style=_parse)],
-        content.cell_length,
-    )
+    """One line of content as the compositor wants it, the theme's variables (`$running`) resolved, nothing in it to obey."""
+    return Strip([Segment(visible(text), style.rich_style) for text, style in content.render(base, "", parse_style=_parse)])
 
 
 def _parse(style: str | Style) -> Style:

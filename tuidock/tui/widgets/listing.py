@@ -192,6 +192,16 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
         self.virtual_size = Size(0, len(self._shown))
         self.refresh()
 
+    def tick(self) -> None:
+        """Times have gone on: draw again if a row on the screen reads otherwise than it did."""
+        top, width = self.scroll_offset.y, self.scrollable_content_region.width
+        for number in range(top, min(top + self.size.height, len(self._shown))):
+            strip = self._strips.get(number)
+            if strip is not None and strip.text.rstrip() != self.draw(self._shown[number], width).plain.rstrip():
+                self._strips.clear()
+                self.refresh()
+                return
+
     def render_line(self, y: int) -> Strip:
         number, width, base = self.scroll_offset.y + y, self.scrollable_content_region.width, self.visual_style
         if number < len(self._shown):
