@@ -44,6 +44,7 @@ _CLONE = _named("CLONE_", "CLONE_PIDFD")
 _ATTRIBUTE = _named("MOUNT_ATTR_", "MOUNT_ATTR__ATIME")
 _RESOLVE = _named("RESOLVE_")
 _PRCTL = _named("PR_")
+_FSCONFIG = _named("FSCONFIG_")
 
 MEANINGS = {
     "unshare": "leave a namespace that is shared with the parent for a new one",
@@ -104,6 +105,8 @@ def _decode(name: str, arguments: list[Any]) -> list[Any]:
         arguments[3] = flags(arguments[3], _MOUNT)
     elif name == "openat2":
         arguments[3] = flags(arguments[3], _RESOLVE)
+    elif name == "fsconfig":
+        arguments[1] = _FSCONFIG.get(arguments[1], arguments[1])
     elif name == "prctl":
         arguments = [_PRCTL.get(arguments[0], arguments[0]), arguments[1]]
     return arguments

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from tuidock.tui.panes.pane import Pane
 from tuidock.tui.widgets.drawing import titled
-from tuidock.tui.words import fit, right
+from tuidock.tui.words import fit, fit_path, right
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
@@ -63,7 +64,12 @@ def _call(number: int, call: Call, width: int) -> Content:
     time = right(f"{call.nanoseconds / 1000:.0f} µs", 9)
     meaning = fit(f"  {call.meaning}", width * 2 // 5) if width >= 100 else ""
     room = width - 5 - len(call.name) - len(time) - len(meaning)
-    arguments = _DIGITS.sub(r"\1…", f"({', '.join(call.arguments)}){result}")
+    words = [_DIGITS.sub(r"\1…", word) for word in call.arguments]
+    arguments = f"({', '.join(words)}){result}"
+    if (over := cell_len(arguments) - room + 1) > 0 and words:  # the end of a path tells more than its beginning
+        longest = max(range(len(words)), key=lambda place: len(words[place]))
+        words[longest] = fit_path(words[longest], max(8, cell_len(words[longest]) - over)).rstrip()
+        arguments = f"({', '.join(words)}){result}"
     return Content.assemble(
         (f"{number:>3}  ", "$faint"), (call.name, f"bold {role}"), fit(arguments, room), (meaning, "$muted"), (time, "$muted")
     )
