@@ -28,6 +28,9 @@ IDLE = 5
 """How many containers stand idle while the memory of what stays beside each is read."""
 
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed tuidock is compiled; with this it would be at every start
+
+
 def milliseconds(command: list[str]) -> float:
     """How long a command takes from its start to its end."""
     began = time.perf_counter()
