@@ -104,7 +104,7 @@ def _cmd(config: Config, instruction: Instruction) -> None:
 
 
 def _entrypoint(config: Config, instruction: Instruction) -> None:
-    config["Entrypoint"] = _process(config, instruction) or None
+    config["Entrypoint"] = (_process(config, instruction) or None) if instruction.words else None
 
 
 def _env(config: Config, instruction: Instruction) -> None:
@@ -134,7 +134,11 @@ def exposed(text: str) -> list[str]:
     span, _, protocol = text.partition("/")
     first, _, last = span.rpartition(":")[2].partition("-")
     protocol = protocol.lower() or "tcp"
-    if not (first.isdigit() and (last or first).isdigit()) or protocol not in ("tcp", "udp", "sctp"):
+    if not (first.isdecimal() and (last or first).isdecimal() and len(first + last) <= 10) or protocol not in (
+        "tcp",
+        "udp",
+        "sctp",
+    ):
         raise UsageError(f"invalid containerPort: {text}", "a port is NUMBER[-NUMBER][/tcp|/udp|/sctp]")
     low, high = int(first), int(last or first)
     if not 0 < low <= high <= 65535:
@@ -157,7 +161,9 @@ def _stopsignal(config: Config, instruction: Instruction) -> None:
 
 
 def _user(config: Config, instruction: Instruction) -> None:
-    config["User"] = _words(config, instruction)[0]
+    if not instruction.words:
+        raise UsageError(f"{instruction.text}: USER needs a value", "an empty one says nothing")
+    config["User"] = expand(instruction.words[0], environment(config))  # one that turns out empty is root, as with docker
 
 
 def _volume(config: Config, instruction: Instruction) -> None:
@@ -170,13 +176,13 @@ def _workdir(config: Config, instruction: Instruction) -> None:
 
 
 def _healthcheck(config: Config, instruction: Instruction) -> None:
-    kind, *words = instruction.words
+    kind, *words = instruction.words or ("",)
     check: Config = {}
     for flag in instruction.flags:
         name, _, value = flag.removeprefix("--").partition("=")
         if name == "retries":
-            if not value.isdigit():
-                raise UsageError(f"{flag}: retries is a number", "--retries=3")
+            if not value.isdecimal() or not 0 < int(value[:10]) < 1 << 31:
+                raise UsageError(f"{flag}: retries is a number from 1", "--retries=3")
             check["Retries"] = int(value)
         elif name in HEALTH_TIMES:
             check[HEALTH_TIMES[name]] = duration(value)

@@ -17,10 +17,10 @@ NAMES: dict[str, int] = {
 def number(text: str) -> int:
     """TERM, SIGTERM, sigterm, 15, RTMIN+1 to a number.  Raises UsageError."""
     name = text.upper().removeprefix("SIG")
-    if name.isdigit() and 0 < int(name) < _signal.NSIG:
+    if name.isdecimal() and len(name) < 4 and 0 < int(name) < _signal.NSIG:
         return int(name)
     base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
-    if base in ("RTMIN", "RTMAX") and sign and offset.isdigit():
+    if base in ("RTMIN", "RTMAX") and sign and offset.isdecimal() and len(offset) < 4:
         value = NAMES[base] + (int(offset) if sign == "+" else -int(offset))
         if NAMES["RTMIN"] <= value <= NAMES["RTMAX"]:
             return value
