@@ -69,13 +69,14 @@ class Shown:
 
 
 @asynccontextmanager
-async def screen(roots: Roots, size: tuple[int, int] = WIDE) -> AsyncIterator[Shown]:
-    """The application, from its first frame until the test is done with it."""
+async def screen(roots: Roots, size: tuple[int, int] = WIDE, *, reads: bool = True) -> AsyncIterator[Shown]:
+    """The application, from its first frame until the test is done with it.  reads: wait until the lists are there."""
     app = Tuidock(roots)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         shown = Shown(app, pilot)
         await shown.until(lambda: any(isinstance(entry, Main) for entry in app.screen_stack))
-        await shown.until(lambda: all(shown.listing(name).rows is not None for name in ("containers", "images", "volumes")))
+        if reads:
+            await shown.until(lambda: all(shown.listing(name).rows is not None for name in ("containers", "images", "volumes")))
         yield shown
 
 

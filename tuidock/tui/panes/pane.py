@@ -119,7 +119,7 @@ class Pane(Lines):
     def _compose_lines(self) -> None:
         width = self.scrollable_content_region.width
         if isinstance(self.value, Exception):
-            self._lines = trouble(self.value)
+            self._lines = [part for line in trouble(self.value) for part in line.wrap(max(8, width))]
         elif self.value is not None and width > 0:
             self._lines = self.draw(self.value, width)
         self.redraw()

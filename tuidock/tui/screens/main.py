@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from tuidock.storage.paths import Roots
 
+OPENING, READING = "opening the engine", "reading the lists"
 KINDS = {"container": "containers", "image": "images", "volume": "volumes"}
 """Kind of subject to the id of its list."""
 
@@ -96,8 +97,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     def opened(self, error: Exception | None) -> None:
         """The application has the engine, or none."""
         if error is not None:
-            self.query_one(Detail).say(error)
-            self.post_message(Failed(0, "opening the engine", error))
+            self.post_message(Failed(0, OPENING, error))
             return
         self._watch()
         self.read_lists(set(KINDS))
@@ -119,6 +119,8 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         try:
             for event in events.watch(events.latest(), ours):
                 self.post_message(Happened(event))
+        except Exception as error:
+            self.post_message(Failed(0, "watching what happens", error))
         finally:
             os.close(ours)
 
@@ -156,7 +158,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
                 if kind in kinds:
                     self.post_message(Listed(kind, readers[kind]()))
         except Exception as error:
-            self.post_message(Failed(0, "reading the lists", error))
+            self.post_message(Failed(0, READING, error))
 
     async def on_listed(self, listed: Listed) -> None:
         listing = self.listing(KINDS[listed.kind])
@@ -290,6 +292,11 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     def on_failed(self, failed: Failed) -> None:
         self.query_one(Underway).end(failed.task)
         self.assembling = self.assembling and STARTER not in failed.words
+        if failed.words in (OPENING, READING):  # what is missed stands where it would be, and stays when the toast has gone
+            for listing in self.query(Listing):
+                listing.unread()
+            if self.subject is None:
+                self.query_one(Detail).say(failed.error)
 
     # what has no subject
 

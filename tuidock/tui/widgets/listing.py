@@ -54,6 +54,7 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
         self._shown: list[Row] = []
         self._key: str | None = None
         self._place = 0
+        self._unread = False
         self.border_title = self.TITLE
 
     # what a list of one kind gives
@@ -81,11 +82,17 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
 
     def fill(self, rows: Sequence[Row]) -> None:
         """A new reading.  The cursor stays on its row; if that has gone, on the place where it was."""
+        self._unread = False
         if self.rows == rows:
             self.redraw()
             return
         self.rows = list(rows)
         self._sift()
+
+    def unread(self) -> None:
+        """The engine could not be asked.  What is known stays."""
+        self._unread = True
+        self.redraw()
 
     def seek(self, text: str) -> None:
         """Show only the rows that have every word of `text`, letters of either case."""
@@ -213,7 +220,8 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
                 strip = self._strips[number] = strip_of(content, base).crop_extend(0, width, base.rich_style)
             return strip
         if number == 0:
-            words = "reading …" if self.rows is None else f"nothing has “{self.sought}”" if self.sought else self.empty()
+            waiting = "could not be read" if self._unread else "reading …"
+            words = waiting if self.rows is None else f"nothing has “{self.sought}”" if self.sought else self.empty()
             return strip_of(Content.styled(words, "$muted"), base).crop_extend(0, width, base.rich_style)
         return Strip.blank(width, base.rich_style)
 
