@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("system", "Show the tuidock version information"),
     "info": ("system", "Display system-wide information"),
     "attach": ("exec", "Attach local standard input, output, and error streams to a running container"),
+    "commit": ("changes", "Create a new image from a container's changes"),
     "completion": ("completion", "Print the completion script of a shell"),
     "create": ("run", "Create a new container"),
     "diff": ("changes", "Inspect changes to files or directories on a container's filesystem"),
@@ -56,9 +57,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": (
         "Manage containers",
         {
-            "attach": "attach", "create": "create", "diff": "diff", "exec": "exec", "inspect": "container inspect",
-            "kill": "kill", "logs": "logs", "ls": "ps", "prune": "container prune", "rename": "rename", "restart": "restart",
-            "rm": "rm", "run": "run", "start": "start", "stats": "stats", "stop": "stop", "top": "top", "wait": "wait",
+            "attach": "attach", "commit": "commit", "create": "create", "diff": "diff", "exec": "exec",
+            "inspect": "container inspect", "kill": "kill", "logs": "logs", "ls": "ps", "prune": "container prune",
+            "rename": "rename", "restart": "restart", "rm": "rm", "run": "run", "start": "start", "stats": "stats",
+            "stop": "stop", "top": "top", "wait": "wait",
         },
     ),
     "image": (
@@ -91,8 +93,8 @@ HIDDEN: dict[str, dict[str, str]] = {
 """Second words that docker takes, too, without showing them in a group's list."""
 
 LATER = (
-    "build", "builder", "buildx", "commit", "compose", "cp", "export", "login", "logout", "manifest", "network",
-    "pause", "port", "pull", "push", "save", "search", "unpause", "update", "container commit", "container cp",
+    "build", "builder", "buildx", "compose", "cp", "export", "login", "logout", "manifest", "network",
+    "pause", "port", "pull", "push", "save", "search", "unpause", "update", "container cp",
     "container export", "container pause", "container port", "container unpause", "container update",
     "image build", "image pull", "image push", "image save", "volume update",
 )  # fmt: skip

@@ -25,15 +25,17 @@ from tuidock.volume import Mount, collect
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from tuidock.engine import Engine
+    from tuidock.engine.commit import Preview
     from tuidock.engine.explain import Call
     from tuidock.engine.reconcile import Container
-    from tuidock.engine.requests import LogRequest
+    from tuidock.engine.requests import CommitRequest, LogRequest
     from tuidock.engine.views import Namespace, Stack
     from tuidock.image.changes import Change
+    from tuidock.image.intake import Progress
     from tuidock.runtime.attach import Session
     from tuidock.runtime.log import LogLine
 
@@ -597,6 +599,18 @@ class Containers:
         from tuidock.engine import views
 
         return views.changes(self.roots, self.get(name))
+
+    def commit(self, request: CommitRequest, progress: Callable[[Progress], None] | None = None) -> str:
+        """What it has written as an image; its id.  Raises UsageError, Refused, Conflict; nothing is left then."""
+        from tuidock.engine import commit
+
+        return commit.make(self.engine, request, progress)
+
+    def commit_preview(self, name: str) -> Preview:
+        """What `commit` would take, without doing it."""
+        from tuidock.engine import commit
+
+        return commit.preview(self.engine, self.get(name))
 
     def explain(self, name: str) -> builtins.list[Call]:
         """The record of its last start."""

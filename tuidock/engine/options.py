@@ -103,6 +103,14 @@ EXEC = (
     USER.replace(group=""),
     WORKDIR.replace(group=""),
 )
+COMMIT = (
+    Option("author", "a", TEXT, 'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")', field="author"),
+    Option("change", "c", LIST, "Apply Dockerfile instruction to the created image", field="changes"),
+    Option("message", "m", TEXT, "Commit message", field="message"),
+    Option("no-pause", "", BOOL, "Disable pausing container during commit"),
+    Option("pause", "p", BOOL, "Pause container during commit", True, field="pause"),
+    Option("preview", "", BOOL, "Show what would go into the image, and make none"),
+)
 LOGS = (
     Option("follow", "f", BOOL, "Follow log output", field="follow"),
     Option("since", "", TEXT, 'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42'

@@ -80,3 +80,19 @@ class LogRequest(Value):
     """how many last lines; -1 all"""
     since: int = 0
     until: int = 0
+
+
+class CommitRequest(Value):
+    """`commit`."""
+
+    container: str
+    reference: str = ""
+    """NAME[:TAG] of the new image; empty for none"""
+    author: str = ""
+    message: str = ""
+    changes: tuple[str, ...] = ()
+    """instructions for its config, in order"""
+    pause: bool = True
+    """whether a running container stands still meanwhile"""
+    epoch: int = -1
+    """SOURCE_DATE_EPOCH: seconds since the epoch that no time in the image is later than; -1 for none"""

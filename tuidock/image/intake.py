@@ -231,6 +231,7 @@ class Intake:
 
     def _unpack_missing(self, image: NewImage) -> None:
         for number, chain_id in enumerate(image.chain):
+            self.path(image.layers[number].blob.digest)  # one that is unpacked may have lost its blob with its last image
             if chain_id not in self._trees and not self.layers.has(chain_id):
                 self._unpack_blob(image.layers[number], image.layers[:number])
 
