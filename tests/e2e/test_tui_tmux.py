@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shlex
 import signal
@@ -114,3 +115,21 @@ def test_the_terminal_is_given_back(cli: Cli, tmp_path: Path, way: str) -> None:
         assert "what stood here" in shown
         assert f"status {143 if way == 'kill -TERM' else 0}" in shown
     assert before.read_text() == after.read_text()
+
+
+def test_a_terminal_that_goes_away_takes_the_screen_with_it(cli: Cli, busybox: str) -> None:
+    """Also when the screen is just being drawn."""
+    for _ in range(3):
+        pid, master = pty.fork()
+        if pid == 0:
+            os.environ["TERM"] = "xterm-256color"
+            os.execvp(cli.words[0], cli.words)
+        seen = b""
+        while b"Containers" not in seen:
+            seen += os.read(master, 65536)
+        os.close(master)
+        ended = eventually(lambda pid=pid: os.waitpid(pid, os.WNOHANG)[0] == pid, 15)
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert ended

@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import App
 
 from tuidock.tui import themes
+from tuidock.tui.driver import lasting
 from tuidock.tui.messages import Opened
 from tuidock.tui.screens.main import Main
 
 if TYPE_CHECKING:
     from rich.terminal_theme import TerminalTheme
     from textual.binding import BindingType
+    from textual.driver import Driver
     from textual.message_pump import MessagePump
 
     from tuidock.engine import Engine
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 class Tuidock(App[None]):
     TITLE = "tuidock"
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[Any]] = set()
+    """None of Textual's own (maximize, screenshot …): what can be done here is the main screen's to say."""
     BINDINGS: ClassVar[list[BindingType]] = []
     CSS = """
     Toast { background: $panel; }
@@ -40,6 +44,10 @@ class Tuidock(App[None]):
         self.engine: Engine | None = None
         self._sixteen: dict[str, TerminalTheme] = {}
         self._dress()
+
+    def get_driver_class(self) -> type[Driver]:
+        """Asked once, by the constructor."""
+        return lasting(super().get_driver_class())
 
     def _dress(self) -> None:
         """The theme, before any style sheet is read: a later change reads them all again."""
