@@ -8,6 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.engine.running import running
+from tests.tui.screens import SMALL, screen
+from tuidock.engine import Engine
+from tuidock.storage.paths import Roots
 from tuidock.tui.panes.logs import clean, coloured, plain
 
 HOSTILE = [
@@ -52,3 +56,19 @@ def test_tabs_and_wide_letters_and_what_is_no_text() -> None:
     assert clean(b"a\tb") == "a       b"
     assert plain("日志\x1b[31m!".encode()) == "日志!"
     assert clean(b"\xff\xfe") == "��"
+
+
+async def test_breaking_lines_or_not_changes_nothing_about_following(engine: Engine, roots: Roots, busybox: str) -> None:
+    script = "i=0; while [ $i -lt 60 ]; do i=$((i + 1)); echo \"$i $(seq -s ' ' 60)\"; done; echo the end; sleep 1000"
+    with running(engine, "sh", "-c", script):
+        async with screen(roots, SMALL) as shown:
+            await shown.waits_for("● ")
+            await shown.press("L")
+            await shown.waits_for("the end")
+            for state in ("cut: w wraps", "wrapped", "cut: w wraps"):
+                await shown.press("w")
+                await shown.until(lambda state=state: f"following · {state}" in shown.text and "the end" in shown.text)
+            await shown.press("k")
+            await shown.waits_for("paused: f follows")
+            await shown.press("G")
+            await shown.waits_for("following")

@@ -44,7 +44,6 @@ class Detail(Vertical):
         & > ContentSwitcher { height: 1fr; }
         &:focus-within { border: round $focus; border-title-color: $focus; border-title-style: bold; }
     }
-    Screen.-short Detail > TabLine { margin-bottom: 0; }
     """
 
     def __init__(self, *, id: str) -> None:

@@ -28,7 +28,7 @@ class ImageOverview(Pane):
         pairs: list[tuple[str, Content | str]] = [
             (
                 "runs",
-                Content.styled(brief(shell_line(process), 3 * (width - 16)), "bold")
+                Content.styled(brief(shell_line(process), 5 * (width - 16) // 2), "bold")
                 if process
                 else Content.styled("nothing of its own", "$muted"),
             ),

@@ -63,7 +63,9 @@ def _read_write(stack: Stack, width: int, running: bool) -> list[Content]:
 def _entry(entry: Change, room: int) -> Content:
     sign, role, word = _KINDS[entry.kind]
     word = fit(word, 9) if room >= 52 else ""
-    last = f"{'' if entry.is_dir or entry.kind == 'D' else size(entry.size):>8}{since(entry.mtime):>8}"
+    last = f"{'' if entry.is_dir or entry.kind == 'D' else size(entry.size):>8}"
+    if room >= 46:
+        last += f"{since(entry.mtime):>8}"
     path = entry.path + ("/" if entry.is_dir else "")
     return Content.assemble(
         (f"{sign} ", role),
@@ -87,7 +89,7 @@ def _mount_point(mount: MountPoint, room: int) -> Content:
 def _init(entries: tuple[Change, ...], width: int) -> list[Content]:
     lines = []
     for entry in entries:
-        last = right(size(entry.size), 8) + right("", 8)
+        last = right(size(entry.size), 8) + (right("", 8) if width >= 50 else "")
         lines.append(Content.assemble(("· ", "$init"), fit(entry.path, width - 6 - len(last)), (last, "$muted")))
     return box(lines, width, Content.styled("init layer", "bold $init"), "this container's own, never committed", "$init")
 

@@ -188,12 +188,16 @@ class Logs(Pane):
         """Scrolling up stops following; coming to the end goes on with it."""
         super().watch_scroll_y(old_value, new_value)
         following = self.following
-        if new_value < old_value:
-            self.following = False
-        elif new_value >= self.max_scroll_y:
+        if new_value >= self.max_scroll_y:
             self.following = True
+        elif new_value < old_value:
+            self.following = False
         if self.following != following:
             self._say_state()
+
+    def watch_show_horizontal_scrollbar(self) -> None:
+        """It takes the last row, and nobody is told by a Resize."""
+        self.call_after_refresh(self._grown)
 
     def _say_state(self) -> None:
         """At the lower edge of the frame, where the eye is."""

@@ -139,7 +139,7 @@ def _facts(container: Container, sample: Sample | None, width: int) -> list[tupl
     if (request.get("pids_limit") or 0) > 0:
         limits.append(f"{request['pids_limit']} processes")
     found: list[tuple[str, Content | str]] = [
-        ("command", Content.styled(brief(shell_line(container.command), 3 * (width - 16)), "bold")),
+        ("command", Content.styled(brief(shell_line(container.command), 5 * (width - 16) // 2), "bold")),
         ("image", Content.assemble(container.image, (f"  {container.image_id.removeprefix('sha256:')[:12]}", "$muted"))),
         ("id", container.id[:12]),
     ]

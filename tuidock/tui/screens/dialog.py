@@ -32,7 +32,7 @@ class Dialog(ModalScreen[Answered]):
             padding: 1 2;
         }
         & Input { border: none; height: 1; padding: 0 1; background: $panel; }
-        & Input:focus { background: $cursor; }
+        & Input:focus { border: none; background: $cursor; }
         & .command { color: $accent; height: auto; }
         & .muted { color: $muted; height: auto; }
     }

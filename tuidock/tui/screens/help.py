@@ -39,7 +39,7 @@ class Help(Dialog[None]):
 
     def _lines(self) -> list[Content]:
         lines = []
-        room = max(20, min(70, self.app.size.width * 94 // 100 - 6) - 14)
+        room = max(12, min(70, self.app.size.width * 94 // 100 - 6) - 14)
         for title, keys in TABLE.items():
             lines.append(Content.styled(title, "bold $heading"))
             for key in keys:

@@ -46,7 +46,7 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     BINDINGS = keys.bindings(keys.CONTAINER, keys.IMAGE, keys.VOLUME, keys.EVERYWHERE)
     COMMANDS: ClassVar[set[Any]] = {Actions}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (120, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (18, "-short"), (36, "-tall")]
     AUTO_FOCUS = "#containers"
 
     CSS = """
@@ -61,7 +61,10 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     Main.-wide #lists { width: 38%; max-width: 64; }
     Main.-tall #lists Containers { height: 1fr; }
     Main.-tall #lists Images, Main.-tall #lists Volumes { height: auto; min-height: 6; max-height: 28%; }
-    Main.-short Masthead { display: none; }
+    Main.-short Masthead, Main.-tiny Masthead { display: none; }
+    Main.-short Detail > TabLine, Main.-tiny Detail > TabLine { margin-bottom: 0; }
+    Main.-tiny #lists Listing { height: 2; }
+    Main.-tiny #lists Listing.-current { height: 1fr; }
     Main.-narrow #lists { width: 1fr; }
     Main.-narrow Detail { display: none; }
     Main.-narrow.-inside #lists { display: none; }
