@@ -160,7 +160,10 @@ def message(error: TuidockError) -> str:
     said = error.message
     if isinstance(error, (NotFound, Conflict)):
         said = said[:1].upper() + said[1:]  # "No such container: x" is what scripts look for
-    return f"tuidock: {said}\n{error.hint}\n" if error.hint else f"tuidock: {said}\n"
+    lines = f"tuidock: {said}\n{error.hint}\n" if error.hint else f"tuidock: {said}\n"
+    if "\x1b" in lines:
+        return lines.replace("\x1b", "\\x1b")  # from an archive or a config, which would tell the terminal what to do
+    return lines
 
 
 def os_error(error: OSError) -> str:

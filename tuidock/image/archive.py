@@ -87,10 +87,12 @@ class Archive:
             name = "/".join(part.decode("utf-8", "surrogateescape") for part in clean(entry.name))
             if entry.kind == REGULAR:
                 if entry.sparse is not None:
-                    raise Refused(f"{name} is a sparse file", "archives of images have none")
+                    raise Refused(f"{_visible(name)} is a sparse file", "archives of images have none")
                 if name in DOCUMENTS and entry.size > documents.MANIFEST_LIMIT:
                     raise Refused(f"{name} has {entry.size} bytes", f"{documents.MANIFEST_LIMIT} are allowed")
-                self.members[name] = self.intake.blob((bytes(piece) for piece in archive.content()), f"reading {name}")
+                self.members[name] = self.intake.blob(
+                    (bytes(piece) for piece in archive.content()), f"reading {_visible(name)}"
+                )
             elif entry.kind in (SYMLINK, LINK):
                 target = entry.link.decode("utf-8", "surrogateescape")
                 above = posixpath.dirname(name) if entry.kind == SYMLINK else ""
@@ -98,7 +100,7 @@ class Archive:
         archive.drain()
         for name, member in self.members.items():
             if name.startswith(BLOBS) and member.digest != PREFIX + name.removeprefix(BLOBS):
-                raise Refused(f"{name} hashes to {member.digest}: the archive is damaged")
+                raise Refused(f"{_visible(name)} hashes to {member.digest}: the archive is damaged")
 
     def images(self) -> list[NewImage]:
         """What the archive is about."""
@@ -118,7 +120,7 @@ class Archive:
             if wanted and wanted in self.members:
                 return self.members[wanted]
             wanted = self.links.get(wanted, "")
-        raise Refused(f"the archive lacks {str(name)[:200]}")
+        raise Refused(f"the archive lacks {_visible(str(name)[:200])}")
 
     def _name(self, image_id: str, texts: Iterable[object]) -> None:
         """Names for an image; one that is only a digest is none."""
@@ -250,6 +252,11 @@ class Archive:
         if layer.diff_id != diff_id:
             raise Refused(f"a layer hashes to {layer.diff_id}, its image's config says {diff_id}")
         return layer
+
+
+def _visible(name: str) -> str:
+    """A name for the terminal, which an archive could else tell what to do."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _for_this_machine(manifests: list[Descriptor]) -> Descriptor | None:

@@ -98,6 +98,7 @@ class Intake:
         self._files: dict[str, str] = {}  # digest to its file in the workspace
         self._trees: dict[str, tuple[str, int]] = {}  # chain id to its tree in the workspace, and its size
         self._links: dict[str, str] = {}  # chain id to the link of a tree that has just got its place
+        self._kept: set[str] = set()  # chain ids of trees that are in their place and stay there
         self.images: list[NewImage] = []
 
     def __enter__(self) -> Self:
@@ -160,10 +161,14 @@ class Intake:
         return unpacked.replace(blob=Descriptor(media_type, ingest.digest, ingest.size))
 
     def known(self, chain_id: str, diff_id: str) -> NewLayer | None:
-        """A layer that is here already, with its blob; None if it is not."""
-        blob = self.layers.blob(chain_id)
-        if not blob or not self.blobs.has(blob):
-            return None
+        """A layer that is here already, with its blob, and stays until the end; None if it is not."""
+        with Lock(f"{self.roots.locks}/store", shared=True):
+            blob = self.layers.blob(chain_id)
+            if not blob or not self.blobs.has(blob):
+                return None
+            self.workspace.keep(chain_id)
+            self.workspace.keep(blob)
+        self._kept.add(chain_id)
         with self.blobs.open(blob) as stream:
             kind = kind_of(stream.read(6))
         media_type = {"gzip": documents.LAYER_GZIP, "zstd": documents.LAYER_ZSTD}.get(kind, documents.LAYER)
@@ -195,7 +200,19 @@ class Intake:
         self._trees[chain_ids(one.diff_id for one in (*below, layer))[-1]] = tree, unpacked.size
         return layer
 
+    def _here(self, chain_id: str) -> bool:
+        """Whether a layer is unpacked, in the workspace or in its place; there it stays until the end, whoever removes what."""
+        if chain_id not in self._trees and chain_id not in self._kept:
+            with Lock(f"{self.roots.locks}/store", shared=True):
+                if not self.layers.has(chain_id):
+                    return False
+                self.workspace.keep(chain_id)
+            self._kept.add(chain_id)
+        return True
+
     def _tree(self, chain_id: str) -> str:
+        if not self._here(chain_id):
+            raise Refused(f"layer {chain_id} is missing", "load or import its image again")
         return self._trees[chain_id][0] if chain_id in self._trees else self.layers.path(chain_id)
 
     def add(self, image: NewImage) -> None:
@@ -232,7 +249,7 @@ class Intake:
     def _unpack_missing(self, image: NewImage) -> None:
         for number, chain_id in enumerate(image.chain):
             self.path(image.layers[number].blob.digest)  # one that is unpacked may have lost its blob with its last image
-            if chain_id not in self._trees and not self.layers.has(chain_id):
+            if not self._here(chain_id):
                 self._unpack_blob(image.layers[number], image.layers[:number])
 
     def _whole(self, image: NewImage) -> bool:

@@ -17,7 +17,7 @@ from tuidock.oci.reference import familiar, parse
 from tuidock.storage.blobs import Blobs
 from tuidock.storage.layers import Layers
 from tuidock.storage.locks import Lock
-from tuidock.storage.staging import empty_trash
+from tuidock.storage.staging import empty_trash, kept
 
 if TYPE_CHECKING:
     from tuidock.image.store import Image
@@ -66,13 +66,13 @@ def _may_go(database: Database, image: Image, name: str, tags: list[str], *, for
     """Whether the image goes with its last name; it stays, without one, where -f takes the name of a running container's."""
     short = image.id[7:19]
     by_id = not image.reference
-    if by_id and len(tags) > 1 and not force:
+    users = database.rows("SELECT id, name, status FROM containers WHERE image = ? ORDER BY created_at", (image.id,))
+    running = next((user for user in users if user[2] in RUNNING), None)
+    if by_id and len(tags) > 1 and not force and not running:
         raise InUse(
             f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories",
             "untag it by one of its names, or use -f: " + ", ".join(familiar(tag) for tag in tags),
         )
-    users = database.rows("SELECT id, name, status FROM containers WHERE image = ? ORDER BY created_at", (image.id,))
-    running = next((user for user in users if user[2] in RUNNING), None)
     if not users or (force and running is None):
         return True
     container_id, container_name, _ = running or users[0]
@@ -82,7 +82,7 @@ def _may_go(database: Database, image: Image, name: str, tags: list[str], *, for
         raise InUse(
             f'conflict: unable to remove repository reference "{name}" (must force) - '
             f"container {container_id[:12]} is using its referenced image {short}",
-            f"`tuidock rm {container_name}` removes the container",
+            f"`tuidock rm {'-f ' if running else ''}{container_name}` removes the container",
         )
     state, cure = ("running", "cannot be forced") if running else ("stopped", "must be forced")
     raise InUse(
@@ -98,22 +98,24 @@ def _untag(transaction: Transaction, image: Image, tag: str) -> str:
 
 
 def sweep(database: Database, roots: Roots) -> list[str]:
-    """Move all layers and blobs that nothing stands on to the trash.  The store lock is held exclusively.
+    """Move all layers and blobs that nothing stands on, and nothing that is coming in, to the trash.
+
+    The store lock is held exclusively.
 
     Returns the chain ids of the layers that were known, highest first.
     """
-    blobs, layers = Blobs(roots), Layers(database, roots)
+    blobs, layers, coming = Blobs(roots), Layers(database, roots), kept(roots)
     images = database.rows("SELECT id, manifest, chain_ids FROM images")
     stacks = [row[2] for row in images] + [row[0] for row in database.rows("SELECT DISTINCT chain_ids FROM containers")]
-    used = {chain_id for stack in stacks for chain_id in loads(stack)}
+    used = coming | {chain_id for stack in stacks for chain_id in loads(stack)}
     with database.transaction() as transaction:
         gone = layers.forget_others(transaction, used)
     layers.clear(used)
-    kept: set[str] = set()
+    listed_by = set(coming)
     for image_id, manifest, _ in images:
         listed = parse_manifest(blobs.read(manifest, MANIFEST_LIMIT), manifest).layers
-        kept.update((image_id, manifest), (layer.digest for layer in listed))
+        listed_by.update((image_id, manifest), (layer.digest for layer in listed))
     for blob in list(blobs.digests()):
-        if blob not in kept:
+        if blob not in listed_by:
             blobs.discard(blob)
     return gone

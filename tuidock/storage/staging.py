@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import os
 
+from tuidock.oci.digest import PREFIX
 from tuidock.storage.locks import Lock
 from tuidock.storage.remove import remove_tree
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tuidock.storage.paths import Roots
+
+KEPT = "kept"
+"""The folder of a workspace with an empty file for each digest that it leans on."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -48,6 +52,11 @@ class Workspace:
         self._names += 1
         return f"{self.folder}/{self._names}"
 
+    def keep(self, digest: str) -> None:
+        """A layer or a blob that is in its place already stays there as long as this workspace.  The store lock is held."""
+        os.makedirs(f"{self.folder}/{KEPT}", mode=0o700, exist_ok=True)
+        os.close(os.open(f"{self.folder}/{KEPT}/{digest.removeprefix(PREFIX)}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
     def sync(self) -> None:
         """syncfs(2): all that was written here is on the disk, by one call instead of one for each file."""
         if _libc.syncfs(self._descriptor):
@@ -57,6 +66,17 @@ class Workspace:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         remove_tree(self.folder)
         os.close(self._descriptor)
+
+
+def kept(roots: Roots) -> set[str]:
+    """What workspaces lean on, also those whose process is gone and that nobody has swept yet."""
+    found: set[str] = set()
+    for name in os.listdir(roots.staging):
+        try:
+            found.update(PREFIX + digest for digest in os.listdir(f"{roots.staging}/{name}/{KEPT}"))
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+    return found
 
 
 def sweep(roots: Roots) -> None:
