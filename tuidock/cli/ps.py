@@ -12,7 +12,7 @@ from tuidock.cli.templates import TemplateError
 from tuidock.engine import Engine
 from tuidock.engine.options import INTEGER, Option
 from tuidock.engine.quantities import quote
-from tuidock.errors import NotFound
+from tuidock.errors import NotFound, TuidockError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def container_row(engine: Engine, container: Container, *, now: int, full: bool,
         "ContainerContext",
         ID=container.id if full else short_id(container.id),
         Names=container.name,
-        Image=container.image if full else _image(container.image),
+        Image=_image(engine, container, full=full),
         Command=quote(command if full else ellipsis(command, COMMAND_WIDTH)),
         CreatedAt=local_time(container.created_at),
         RunningFor=ago(container.created_at, now),
@@ -140,8 +140,16 @@ def container_row(engine: Engine, container: Container, *, now: int, full: bool,
     )
 
 
-def _image(name: str) -> str:
-    """Without the digest, and twelve digits of an id."""
+def _image(engine: Engine, container: Container, *, full: bool) -> str:
+    """As it was asked for, while that leads to the container's image; else that one's id."""
+    name = container.image
+    try:
+        if engine.images.get(name).id != container.image_id:
+            name = container.image_id
+    except TuidockError:
+        name = container.image_id
+    if full:
+        return name
     if name.startswith("sha256:") or (len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)):
         return short_id(name)
     return name.partition("@")[0]
