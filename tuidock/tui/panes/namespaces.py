@@ -69,8 +69,8 @@ class Namespaces(Pane):
                 ),
             ]
         wide = width >= 88
-        kind_cells = 18 if wide else 8
         seen = [(namespace, *self._whose(namespace)) for namespace in sorted(value.namespaces, key=_order)]
+        kind_cells = max(len(namespace.kind) for namespace in value.namespaces) + 4 if wide else 8
         whose_cells = min(max(len(whose) for *_, whose in seen) + 2, width - kind_cells - 14)
         lines = [Content.styled(fit(fit("kind", kind_cells) + fit("inode", 14) + "whose", width), "$muted")]
         for namespace, letter, role, whose in seen:
