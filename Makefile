@@ -3,6 +3,7 @@
 # make test    all tests (those that ask the kernel need root)
 # make lint    ruff, mypy --strict, the import order
 # make bench   start-up, memory and exec, beside docker and podman where these are installed
+# make screenshots    the pictures of the README, of the running application; needs rsvg-convert
 # make clean   what the targets above made here; never an image or a container
 #
 # PYTHON=/path/to/python3 chooses the interpreter; else the first of 3.11 or newer is found.
@@ -13,7 +14,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/ready
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run demo test lint format bench clean
+.PHONY: run demo test lint format bench screenshots clean
 .DEFAULT_GOAL := run
 
 $(READY): pyproject.toml tools/venv.sh
@@ -42,6 +43,9 @@ format: $(READY)
 
 bench: $(READY)
 	@$(SUDO) $(PY) -m tests.bench $(ARGS)
+
+screenshots: $(READY)
+	@$(SUDO) $(PY) -m tests.e2e.screenshots
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
