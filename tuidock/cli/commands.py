@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("changes", "Inspect changes to files or directories on a container's filesystem"),
     "events": ("events", "Get real time events"),
     "explain": ("explain", "Tell which system calls made a container"),
+    "export": ("archive", "Export a container's filesystem as a tar archive"),
     "history": ("images", "Show the history of an image"),
     "import": ("archive", "Import the contents from a tarball to create a filesystem image"),
     "inspect": ("inspect", "Return low-level information on containers, images and volumes"),
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restart": ("container", "Restart one or more containers"),
     "rm": ("container", "Remove one or more containers"),
     "rmi": ("images", "Remove one or more images"),
+    "save": ("archive", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
     "start": ("exec", "Start one or more stopped containers"),
     "stats": ("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": ("container", "Stop one or more running containers"),
@@ -57,7 +59,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": (
         "Manage containers",
         {
-            "attach": "attach", "commit": "commit", "create": "create", "diff": "diff", "exec": "exec",
+            "attach": "attach", "commit": "commit", "create": "create", "diff": "diff", "exec": "exec", "export": "export",
             "inspect": "container inspect", "kill": "kill", "logs": "logs", "ls": "ps", "prune": "container prune",
             "rename": "rename", "restart": "restart", "rm": "rm", "run": "run", "start": "start", "stats": "stats",
             "stop": "stop", "top": "top", "wait": "wait",
@@ -67,7 +69,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage images",
         {
             "history": "history", "import": "import", "inspect": "image inspect", "load": "load", "ls": "images",
-            "prune": "image prune", "rm": "rmi", "starter": "image starter", "tag": "tag",
+            "prune": "image prune", "rm": "rmi", "save": "save", "starter": "image starter", "tag": "tag",
         },
     ),
     "system": (
@@ -93,10 +95,10 @@ HIDDEN: dict[str, dict[str, str]] = {
 """Second words that docker takes, too, without showing them in a group's list."""
 
 LATER = (
-    "build", "builder", "buildx", "compose", "cp", "export", "login", "logout", "manifest", "network",
-    "pause", "port", "pull", "push", "save", "search", "unpause", "update", "container cp",
-    "container export", "container pause", "container port", "container unpause", "container update",
-    "image build", "image pull", "image push", "image save", "volume update",
+    "build", "builder", "buildx", "compose", "cp", "login", "logout", "manifest", "network",
+    "pause", "port", "pull", "push", "search", "unpause", "update", "container cp",
+    "container pause", "container port", "container unpause", "container update",
+    "image build", "image pull", "image push", "volume update",
 )  # fmt: skip
 """Docker's commands that are not there yet."""
 

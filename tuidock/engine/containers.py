@@ -612,6 +612,12 @@ class Containers:
 
         return commit.preview(self.engine, self.get(name))
 
+    def export(self, name: str, descriptor: int) -> None:
+        """Write its root file system to `descriptor` as a tar: image, init and read-write layer as one, without volumes."""
+        from tuidock.engine import copying
+
+        copying.export(self.engine, self.get(name), descriptor)
+
     def explain(self, name: str) -> builtins.list[Call]:
         """The record of its last start."""
         from tuidock.engine import explain

@@ -83,6 +83,17 @@ class Images:
 
         return starter.assemble(self.database, self.roots, progress)
 
+    # taking out
+
+    def save(self, names: Sequence[str], descriptor: int, *, form: str = "docker-archive", progress: Told = None) -> None:
+        """Write images to `descriptor` as one archive: for docker, podman and skopeo, or with form `oci` a plain OCI layout.
+
+        A name without a tag stands for all tags of its repository.  Raises NoSuchImage before anything is written.
+        """
+        from tuidock.image import saving
+
+        saving.save(self.database, self.roots, names, descriptor, form=form, progress=progress)
+
     # naming and taking away
 
     def tag(self, source: str, target: str) -> None:
