@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.machine import eventually, mounts_below
+from tests.machine import Result, eventually, mounts_below
 
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 """Where Debian has dockerd, which is not on everybody's PATH."""
@@ -69,6 +69,11 @@ class Docker:
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
+
+    def run(self, *words: str) -> Result:
+        """Status, output and error output, whatever they are."""
+        ended = subprocess.run([*self.words, *words], capture_output=True, text=True, timeout=60)
+        return Result(ended.returncode, ended.stdout, ended.stderr)
 
     def __call__(self, *words: str) -> bytes:
         run = subprocess.run([*self.words, *words], capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "0"}, timeout=60)

@@ -363,7 +363,7 @@ def test_completion(cli: Cli, busybox: str) -> None:
 
     assert offered("imag") == ["image", "images"]
     assert offered("container", "pr") == ["prune"]
-    assert offered("run", "--memory-") == ["--memory-swap"]
+    assert offered("run", "--memory-s") == ["--memory-swap"]
     assert offered("rm", "al") == ["alpha"]
     assert offered("run", "busy") == ["busybox", "busybox:latest"]
     assert offered("run", "--network", "container:") == ["container:alpha"]

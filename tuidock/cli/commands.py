@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kill": ("container", "Kill one or more running containers"),
     "load": ("archive", "Load an image from a tar archive or STDIN"),
     "logs": ("logs", "Fetch the logs of a container"),
+    "pause": ("container", "Pause all processes within one or more containers"),
     "rename": ("container", "Rename a container"),
     "restart": ("container", "Restart one or more containers"),
     "rm": ("container", "Remove one or more containers"),
@@ -36,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("container", "Stop one or more running containers"),
     "tag": ("images", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "top": ("container", "Display the running processes of a container"),
+    "unpause": ("container", "Unpause all processes within one or more containers"),
+    "update": ("container", "Update configuration of one or more containers"),
     "wait": ("container", "Block until one or more containers stop, then print their exit codes"),
     "container inspect": ("inspect", "Display detailed information on one or more containers"),
     "container prune": ("prune", "Remove all stopped containers"),
@@ -63,6 +66,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "inspect": "container inspect", "kill": "kill", "logs": "logs", "ls": "ps", "prune": "container prune",
             "rename": "rename", "restart": "restart", "rm": "rm", "run": "run", "start": "start", "stats": "stats",
             "stop": "stop", "top": "top", "wait": "wait",
+            "pause": "pause", "unpause": "unpause", "update": "update",
         },
     ),
     "image": (
@@ -96,8 +100,8 @@ HIDDEN: dict[str, dict[str, str]] = {
 
 LATER = (
     "build", "builder", "buildx", "compose", "cp", "login", "logout", "manifest", "network",
-    "pause", "port", "pull", "push", "search", "unpause", "update", "container cp",
-    "container pause", "container port", "container unpause", "container update",
+    "port", "pull", "push", "search", "container cp",
+    "container port",
     "image build", "image pull", "image push", "volume update",
 )  # fmt: skip
 """Docker's commands that are not there yet."""

@@ -1,4 +1,4 @@
-"""What is done to containers by name: stop, kill, restart, rm, rename, wait, top."""
+"""What is done to containers by name: stop, kill, restart, pause, unpause, rm, rename, wait, top."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tuidock.cli.each import each
 from tuidock.cli.flags import UNLIMITED, Command, Words
 from tuidock.cli.output import table
 from tuidock.engine import Engine
-from tuidock.engine.options import INTEGER, TEXT, Option
+from tuidock.engine.options import INTEGER, TEXT, UPDATE, UPDATE_LATER, Option
 from tuidock.errors import NotFound, TuidockError, UsageError
 
 TYPE_CHECKING = False
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tuidock.storage.paths import Roots
 
 TOP_WIDTH = 20
+
+
+class NothingAsked(UsageError):
+    exit_status = 1
 
 
 def stop(words: Words, place: Roots) -> int:
@@ -37,7 +41,24 @@ def kill(words: Words, place: Roots) -> int:
 
 def restart(words: Words, place: Roots) -> int:
     containers = Engine(place).containers
-    return each(words.arguments, lambda name: containers.restart(name, words["timeout"]))
+    timeout, signal = words["timeout"], words.text("signal")
+    return each(words.arguments, lambda name: containers.restart(name, timeout, signal))
+
+
+def pause(words: Words, place: Roots) -> int:
+    return each(words.arguments, Engine(place).containers.pause)
+
+
+def unpause(words: Words, place: Roots) -> int:
+    return each(words.arguments, Engine(place).containers.unpause)
+
+
+def update(words: Words, place: Roots) -> int:
+    changes = {option.field: words.given[option.name] for option in UPDATE if option.name in words.given}
+    if not changes:
+        raise NothingAsked("you must provide one or more flags when using this command", "such as --memory or --cpus")
+    containers = Engine(place).containers
+    return each(words.arguments, lambda name: containers.update(name, **changes))
 
 
 def remove(words: Words, place: Roots) -> int:
@@ -105,7 +126,10 @@ SEVERAL = "CONTAINER [CONTAINER...]"
 COMMANDS = {
     "stop": Command(stop, SEVERAL, (SIGNAL, TIMEOUT), 1, UNLIMITED),
     "kill": Command(kill, SEVERAL, (SIGNAL,), 1, UNLIMITED),
-    "restart": Command(restart, SEVERAL, (TIMEOUT,), 1, UNLIMITED, later="signal", later_short={"s": "signal"}),
+    "restart": Command(restart, SEVERAL, (SIGNAL, TIMEOUT), 1, UNLIMITED),
+    "pause": Command(pause, SEVERAL, (), 1, UNLIMITED),
+    "unpause": Command(unpause, SEVERAL, (), 1, UNLIMITED),
+    "update": Command(update, SEVERAL, UPDATE, 1, UNLIMITED, later=UPDATE_LATER),
     "rm": Command(
         remove,
         SEVERAL,

@@ -52,7 +52,7 @@ def configure(image: Mapping[str, Any], request: RunRequest, container_id: str) 
         "Entrypoint": entrypoint or None,
         "OnBuild": image.get("OnBuild"),
         "Labels": labels,
-        "StopSignal": request.stop_signal or image.get("StopSignal") or "SIGTERM",
+        **({"StopSignal": signal} if (signal := request.stop_signal or image.get("StopSignal")) else {}),
         **({"StopTimeout": request.stop_timeout} if request.stop_timeout is not None else {}),
     }
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tuidock.runtime.attach import Session
     from tuidock.runtime.log import LogLine
 
+DEFAULT_STOP = "SIGTERM"
 GRACE = 10.0
 """Seconds from the stop signal to SIGKILL where nobody said otherwise (docker stop)."""
 
@@ -96,7 +97,7 @@ class Containers:
                 f"network {request.network} is not there yet",
                 "--net none (the default for now), host or container:NAME",
             )
-        signals.number(config["StopSignal"])
+        signals.number(config.get("StopSignal") or DEFAULT_STOP)
         identity.capabilities(request.cap_add, request.cap_drop, privileged=request.privileged)
         self._resources(request)
         for word in request.security_opt:
@@ -168,7 +169,9 @@ class Containers:
         container = reconcile.find(self.database, name)
         with self._lock(container.id) as lock:
             container = self._settled(container.id, lock)
-            if container.status == "running":
+            if container.paused:
+                raise Conflict("cannot start a paused container", f"`tuidock unpause {name}` lets it go on")
+            if container.running:
                 if session:
                     return lifecycle.attached(self.roots.container(container.id).socket)
                 return None
@@ -227,7 +230,7 @@ class Containers:
             seccomp=self._filter(request, capabilities),
             stdin=interactive, stdin_once=interactive and session and bool(container.config["Config"]["StdinOnce"]),
             init=request.init, attach=session, cleans=cleanup_here, remove=request.remove,
-            stop_signal=signals.number(container.config["Config"]["StopSignal"]),
+            stop_signal=signals.number(stop_signal(container)),
         )  # fmt: skip
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
@@ -271,10 +274,7 @@ class Containers:
         return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}
 
     def _resources(self, request: RunRequest) -> dict[str, Any]:
-        return limits.resources(
-            memory=request.memory, memory_swap=request.memory_swap, cpus=request.cpus, pids_limit=request.pids_limit,
-            privileged=request.privileged,
-        )  # fmt: skip
+        return limits.resources(request, privileged=request.privileged)
 
     def _filter(self, request: RunRequest, capabilities: builtins.list[str]) -> str:
         """The path of the compiled seccomp filter; empty for none."""
@@ -299,7 +299,7 @@ class Containers:
         with self._lock(container_id) as lock:
             container = self._settled(container_id, lock)
             for _ in range(500):  # the monitor's last words are on their way to the disk
-                if container.status != "running" or reconcile.alive(container):
+                if not container.running or reconcile.alive(container):
                     break
                 time.sleep(0.01)
                 container = self._settled(container_id, lock)
@@ -325,9 +325,10 @@ class Containers:
         config = container.config["Config"]
         if timeout is None:
             timeout = float(config.get("StopTimeout", GRACE))
-        number = signals.number(signal or config["StopSignal"])
+        number = signals.number(signal or stop_signal(container))
         watch = self._watch(container)
         lifecycle.kill(container.pid, container.start_time, number)
+        self._thaw(container)
         status = self._end(container, watch, None if timeout < 0 else timeout)
         if status is None:
             lifecycle.kill(container.pid, container.start_time, 9)
@@ -338,19 +339,25 @@ class Containers:
         return status
 
     def kill(self, name: str, signal: str = "KILL") -> None:
-        """Send its pid 1 a signal.  Raises NotRunning."""
+        """Send its pid 1 a signal.  A paused one goes on if the signal is to end it.  Raises NotRunning.
+
+        A signal is to end it if it is SIGKILL or its stop signal; where no stop signal was chosen, any (moby, daemon/kill.go).
+        """
         container = self.get(name)
         number = signals.number(signal)
+        ends = number == 9 or number == signals.number(stop_signal(container)) or "StopSignal" not in container.config["Config"]
         if not container.running or not lifecycle.kill(container.pid, container.start_time, number):
             raise NotRunning(name, container.status)
+        if ends:
+            self._thaw(container)
         self._tell(container, "kill", signal=str(number))
         if number == 9:
             self._end(container, self._watch(container), GRACE)
 
-    def restart(self, name: str, timeout: float | None = None) -> None:
-        """Stop, then start; one that does not run is started."""
+    def restart(self, name: str, timeout: float | None = None, signal: str = "") -> None:
+        """Stop, then start; one that does not run is started.  timeout, signal: as in `stop`."""
         container = self.get(name)
-        self.stop(container.id, timeout=timeout)
+        self.stop(container.id, timeout=timeout, signal=signal)
         self.start(container.id)
         self._tell(container, "restart")
 
@@ -359,6 +366,30 @@ class Containers:
         container = self.get(name)
         status = self._end(container, self._watch(container), None) if container.running else container.exit_code
         return reconcile.LOST if status is None else status
+
+    def pause(self, name: str) -> None:
+        """Make its processes stand still.  Raises NotRunning, Conflict if it is paused already."""
+        from tuidock.engine import pausing
+
+        pausing.pause(self, name)
+
+    def unpause(self, name: str) -> None:
+        """Let its processes go on.  Raises Conflict if it is not paused."""
+        from tuidock.engine import pausing
+
+        pausing.unpause(self, name)
+
+    def update(self, name: str, **changes: Any) -> None:
+        """Other limits for it, at once if it runs.  changes: fields of RunRequest.  Raises UsageError, Conflict."""
+        from tuidock.engine import updating
+
+        updating.update(self, name, changes)
+
+    def _thaw(self, container: Container) -> None:
+        if container.paused:
+            from tuidock.engine import pausing
+
+            pausing.thaw(self, container)
 
     def _watch(self, container: Container) -> Session | None:
         """Somebody who will tell of the end; None if its monitor is gone."""
@@ -401,13 +432,15 @@ class Containers:
         """
         container = self.get(name)
         if container.running and not force:
+            first = "unpause and stop" if container.paused else "stop"
             raise InUse(
-                f"cannot remove container {name}: container is running",
-                f"stop it first (`tuidock stop {name}`), or `tuidock rm -f {name}`",
+                f"cannot remove container {name}: container is {container.status}",
+                f"{first} it first (`tuidock stop {name}`), or `tuidock rm -f {name}`",
             )
         if container.running:
             watch = self._watch(container)
             lifecycle.kill(container.pid, container.start_time, 9)
+            self._thaw(container)
             self._end(container, watch, GRACE)
         with self._lock(container.id) as lock:
             try:
@@ -456,6 +489,11 @@ class Containers:
         container = self.get(request.container)
         if not container.running:
             raise NotRunning(request.container, container.status)
+        if container.paused:
+            raise Conflict(
+                f"container {request.container} is paused, unpause the container before exec",
+                f"`tuidock unpause {request.container}` lets it go on",
+            )
         asked = run_request(container.request)
         config = container.config["Config"]
         privileged = request.privileged or asked.privileged
@@ -485,6 +523,8 @@ class Containers:
         container = self.get(name)
         if not container.running:
             raise NotRunning(name, container.status)
+        if container.paused:
+            raise Conflict("you cannot attach to a paused container, unpause it first", f"`tuidock unpause {name}`")
         try:
             return lifecycle.attached(self.roots.container(container.id).socket)
         except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -641,6 +681,11 @@ def run_request(kept: Mapping[str, Any]) -> RunRequest:
     """A RunRequest from its JSON: lists are tuples again."""
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     return RunRequest(**values)
+
+
+def stop_signal(container: Container) -> str:
+    """What asks it to end, by name or number: --stop-signal, else STOPSIGNAL of its image, else SIGTERM."""
+    return container.config["Config"].get("StopSignal") or DEFAULT_STOP
 
 
 def valid_name(name: str) -> bool:

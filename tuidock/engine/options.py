@@ -75,7 +75,15 @@ CREATE = (
     Option("memory", "m", BYTES, "Memory limit", field="memory", group=RESOURCES),
     Option("memory-swap", "", BYTES, "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
            field="memory_swap", group=RESOURCES),
+    Option("memory-reservation", "", BYTES, "Memory soft limit", field="memory_reservation", group=RESOURCES),
     Option("cpus", "", DECIMAL, "Number of CPUs", field="cpus", group=RESOURCES),
+    Option("cpu-shares", "c", INTEGER, "CPU shares (relative weight)", 0, field="cpu_shares", group=RESOURCES),
+    Option("cpu-period", "", INTEGER, "Limit CPU CFS (Completely Fair Scheduler) period", 0, field="cpu_period",
+           group=RESOURCES),
+    Option("cpu-quota", "", INTEGER, "Limit CPU CFS (Completely Fair Scheduler) quota", 0, field="cpu_quota",
+           group=RESOURCES),
+    Option("cpuset-cpus", "", TEXT, "CPUs in which to allow execution (0-3, 0,1)", field="cpuset_cpus", group=RESOURCES),
+    Option("cpuset-mems", "", TEXT, "MEMs in which to allow execution (0-3, 0,1)", field="cpuset_mems", group=RESOURCES),
     Option("pids-limit", "", INTEGER, "Tune container pids limit (set -1 for unlimited)", field="pids_limit",
            group=RESOURCES),
     Option("cap-add", "", LIST, "Add Linux capabilities", field="cap_add", group=SECURITY),
@@ -92,6 +100,12 @@ RUN = (
     SIG_PROXY,
     *CREATE,
 )
+UPDATABLE = (
+    "cpu-period", "cpu-quota", "cpu-shares", "cpus", "cpuset-cpus", "cpuset-mems", "memory", "memory-reservation",
+    "memory-swap", "pids-limit",
+)  # fmt: skip
+UPDATE = tuple(option.replace(group="") for option in CREATE if option.name in UPDATABLE)
+UPDATE_LATER = "blkio-weight cpu-rt-period cpu-rt-runtime kernel-memory restart"
 EXEC = (
     Option("detach", "d", BOOL, "Detached mode: run command in the background", field="detach"),
     DETACH_KEYS.replace(group=""),
@@ -125,14 +139,14 @@ SYNONYMS = {"net": "network", "time": "timeout", "dns-opt": "dns-option", "net-a
 """Long names that docker keeps for old scripts, without showing them."""
 
 RUN_LATER = (
-    "add-host annotation blkio-weight blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent cpu-period"
-    " cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpuset-cpus cpuset-mems device device-cgroup-rule"
+    "add-host annotation blkio-weight blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent"
+    " cpu-rt-period cpu-rt-runtime device device-cgroup-rule"
     " device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-option dns-search"
     " domainname expose gpus group-add health-cmd health-interval health-retries health-start-interval"
     " health-start-period health-timeout ip ip6 ipc isolation kernel-memory link link-local-ip log-driver log-opt"
-    " mac-address memory-reservation memory-swappiness mount network-alias no-healthcheck oom-kill-disable"
+    " mac-address memory-swappiness mount network-alias no-healthcheck oom-kill-disable"
     " oom-score-adj pid platform publish publish-all restart runtime storage-opt sysctl ulimit use-api-socket userns uts"
     " volume-driver volumes-from"
 )
 """Docker's options of run and create that are not there yet, by name."""
-RUN_LATER_SHORT = {"p": "publish", "P": "publish-all", "c": "cpu-shares"}
+RUN_LATER_SHORT = {"p": "publish", "P": "publish-all"}

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "id", "name", "image_name", "image", "chain_ids", "request", "config", "created_at", "status", "pid", "monitor_pid",
-    "start_time", "boot_id", "started_at", "finished_at", "exit_code", "oom_killed", "error",
+    "start_time", "boot_id", "started_at", "finished_at", "exit_code", "oom_killed", "error", "restart_count",
+    "restart_pause", "restart_at", "stopped_by",
 )  # fmt: skip
 QUERY = f"SELECT {', '.join(COLUMNS)} FROM containers"
 
@@ -51,7 +52,7 @@ class Container(Value):
     created_at: int
     """ns since the epoch, here and below; 0 for never"""
     status: str
-    """created, starting, running, exited or removing"""
+    """created, starting, running, paused, restarting, exited or removing"""
     pid: int
     """of its pid 1, in this pid namespace; 0 when it does not run"""
     monitor_pid: int
@@ -62,10 +63,28 @@ class Container(Value):
     exit_code: int
     oom_killed: bool
     error: str
+    restart_count: int = 0
+    """how often its policy has started it again since somebody did"""
+    restart_pause: int = 0
+    """ms before the last of these starts"""
+    restart_at: int = 0
+    """when it is to start again, while it is `restarting`"""
+    stopped_by: str = ""
+    """empty, or who ended it: `user`, `system`"""
 
     @property
     def running(self) -> bool:
-        return self.status == "running"
+        """Whether it has processes, paused or not."""
+        return self.status in ("running", "paused")
+
+    @property
+    def paused(self) -> bool:
+        return self.status == "paused"
+
+    @property
+    def restarting(self) -> bool:
+        """Its process has ended, and the next one is due."""
+        return self.status == "restarting"
 
     @property
     def command(self) -> list[str]:
@@ -131,7 +150,7 @@ def alive(container: Container) -> bool:
 
 def ended(container: Container, roots: Roots) -> bool:
     """Whether the row says running and it is not so: to be settled.  Takes no lock and writes nothing."""
-    if container.status == "running":
+    if container.running:
         return not alive(container) and not _being_written(container, roots)
     return container.status == "starting"
 
@@ -155,7 +174,7 @@ def settle(database: Database, roots: Roots, container: Container) -> Container:
     paths = roots.container(container.id)
     if container.status == "starting":
         return _settle_start(database, roots, container)
-    if container.status != "running" or alive(container):
+    if not container.running or alive(container):
         return container
     end = bundle.read_json(paths.exit)
     if end is None:

@@ -52,6 +52,17 @@ class RunRequest(Value):
     """no-new-privileges[=true|false], seccomp=unconfined|FILE, systempaths=unconfined"""
     shm_size: int = 64 << 20
     """bytes"""
+    memory_reservation: int = 0
+    """bytes that it keeps when memory is short; 0 for none"""
+    cpu_shares: int = 0
+    """weight against others, 2 to 262144; 0 is 1024"""
+    cpu_period: int = 0
+    """microseconds; 0 is 100000"""
+    cpu_quota: int = 0
+    """microseconds of each period; 0 is no limit"""
+    cpuset_cpus: str = ""
+    """0-2,4; empty for all"""
+    cpuset_mems: str = ""
 
 
 class ExecRequest(Value):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tuidock.storage.database import Database, Transaction
     from tuidock.storage.paths import Roots
 
-RUNNING = ("starting", "running", "paused")
+RUNNING = ("starting", "running", "paused", "restarting")
 
 
 def remove(database: Database, roots: Roots, name: str, *, force: bool = False) -> list[str]:

@@ -69,8 +69,16 @@ CREATE TABLE ports (                  -- published ports of running containers
 ) STRICT;
 CREATE INDEX ports_by_port ON ports(port);
 """
-SCHEMA_VERSION = 2
-MIGRATIONS = {1: NETWORKS}
+RESTARTS = """
+ALTER TABLE containers ADD COLUMN restart_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE containers ADD COLUMN restart_pause INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE containers ADD COLUMN restart_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE containers ADD COLUMN stopped_by TEXT NOT NULL DEFAULT '';
+"""
+"""restart_count: since somebody started it; restart_pause: ms before the last restart; restart_at: when the next one is
+due, ns since the epoch; stopped_by: empty, or who ended it and so keeps it from starting again: `user`, `system`."""
+SCHEMA_VERSION = 3
+MIGRATIONS = {1: NETWORKS, 2: RESTARTS}
 """Version to what makes the next one of it."""
 SCHEMA = (
     """
@@ -106,7 +114,7 @@ CREATE TABLE containers (
     request     TEXT NOT NULL,        -- the RunRequest as JSON
     config      TEXT NOT NULL,        -- docker's Config, HostConfig and Mounts as JSON, for inspect
     created_at  INTEGER NOT NULL,     -- ns since the epoch, here and below; 0 for never
-    status      TEXT NOT NULL,        -- created, starting, running, exited, removing
+    status      TEXT NOT NULL,        -- created, starting, running, paused, restarting, exited, removing
     pid         INTEGER NOT NULL DEFAULT 0,
     monitor_pid INTEGER NOT NULL DEFAULT 0,
     start_time  INTEGER NOT NULL DEFAULT 0,   -- of pid 1, field 22 of /proc/PID/stat
@@ -142,6 +150,7 @@ CREATE TABLE events (
 ) STRICT;
 """
     + NETWORKS
+    + RESTARTS
 )
 EVENTS_KEPT = 10_000
 
