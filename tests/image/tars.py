@@ -6,6 +6,8 @@ import io
 import tarfile
 from collections.abc import Mapping
 
+from hypothesis import strategies as st
+
 END = bytes(1024)
 
 
@@ -71,3 +73,36 @@ def archive(files: Mapping[str, bytes], links: Mapping[str, str] | None = None) 
             info.type, info.linkname = tarfile.SYMTYPE, to
             out.addfile(info)
     return target.getvalue()
+
+
+FIELDS = (
+    (0, 100), (100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (157, 100), (257, 8), (329, 8), (337, 8), (345, 155),
+    (386, 96), (482, 1), (483, 12),
+)  # fmt: skip
+"""Offset and length of a header's fields, ustar's and those of GNU's sparse files."""
+KINDS = b"0123456\0SxgLKVMD7"
+PAX = (
+    "path", "linkpath", "size", "uid", "gid", "mtime", "GNU.sparse.map", "GNU.sparse.size", "GNU.sparse.major",
+    "GNU.sparse.minor", "GNU.sparse.realsize", "GNU.sparse.name", "GNU.sparse.offset",
+    "SCHILY.xattr.user.a", "SCHILY.xattr.security.capability",
+)  # fmt: skip
+NUMBERS = ("7777777", "0000000", "-000001", " 10 ", "9", "\x80\0\0\0\0\0\x01", "\xff" * 7, "\x80" + "\xff" * 7)
+VALUES = ("..", "../x", "/", "a/b", "0,1", "1,0,2", "0,7", "5.5", "1", "7", "", "-1", str(1 << 64))
+
+
+@st.composite
+def hostile_members(draw: st.DrawFn) -> list[bytes]:
+    """Members whose headers say anything, in any of the formats."""
+    members = []
+    for _ in range(draw(st.integers(1, 4))):
+        content = draw(st.binary(max_size=40)) * draw(st.integers(0, 40))
+        if draw(st.booleans()):
+            pax = draw(st.dictionaries(st.sampled_from(PAX), st.sampled_from(VALUES) | st.text(max_size=8), max_size=4))
+            members.append(member("a", content, pax=pax, form=tarfile.PAX_FORMAT))
+            continue
+        block = forged(member("a", content, form=tarfile.USTAR_FORMAT), 156, bytes([draw(st.sampled_from(KINDS))]))
+        for at, length in draw(st.lists(st.sampled_from(FIELDS), max_size=3)):
+            text = draw(st.sampled_from(NUMBERS).map(lambda text: text.encode("latin-1")) | st.binary(max_size=length))
+            block = forged(block, at, text[:length].ljust(length, b"\0"))
+        members.append(block)
+    return members

@@ -92,7 +92,7 @@ def _from_kernel(number: int, path: str) -> TuidockError:
     where = f"{path}: " if path else ""
     if number in (errno.ENOSPC, errno.EDQUOT):
         return TuidockError(f"no space left for the layer ({where.rstrip(': ') or 'disk full'})", "`tuidock rmi` frees some")
-    if number in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EFBIG, errno.EISDIR):
+    if number in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EFBIG, errno.EISDIR, errno.EINVAL):
         return Refused(f"the layer cannot be unpacked: {where}{os.strerror(number)}")
     if number == errno.EPERM:
         return TuidockError(f"the layer cannot be unpacked: {where}{os.strerror(number)}", "run it as root")

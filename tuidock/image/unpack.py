@@ -107,6 +107,8 @@ class Layer:
         elif entry.kind == LINK:
             self._link(path, entry)
         elif entry.kind == SYMLINK:
+            if not entry.link:
+                raise Refused(f"{shown(entry.name)} is a link to nothing")
             self._make(path, lambda: os.symlink(entry.link, path))
             self._finish(path, entry)
             self.size += len(entry.link)
