@@ -21,9 +21,10 @@ def installed() -> bool:
 
 
 @contextmanager
-def dockerd(folder: Path) -> Iterator[list[str]]:
-    """Run a daemon that keeps all it has in `folder`, without networks; gives the words that a client's command begins with.
+def dockerd(folder: Path, *, networks: bool = False) -> Iterator[list[str]]:
+    """Run a daemon that keeps all it has in `folder`; gives the words that a client's command begins with.
 
+    networks: with bridges and firewall, for a caller in a network namespace of its own.
     Raises RuntimeError with the end of its log if it does not come up.
     """
     daemon, client = shutil.which("dockerd", path=SBIN), shutil.which("docker")
@@ -34,7 +35,7 @@ def dockerd(folder: Path) -> Iterator[list[str]]:
         process = subprocess.Popen(
             [
                 daemon, "--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
-                *words[1:], "--bridge=none", "--iptables=false",
+                *words[1:], *([] if networks else ["--bridge=none", "--iptables=false"]),
             ],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip

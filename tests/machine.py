@@ -13,6 +13,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -114,11 +115,18 @@ def processes_of(roots: Roots) -> dict[int, str]:
     return found
 
 
+def cables_of(roots: Roots, *, bridges: bool = False) -> list[str]:
+    """Links in this thread's network namespace that a root named: its containers' cables, and its networks' bridges."""
+    prefixes = (f"v{roots.mark}", f"td{roots.mark}-" if bridges else f"v{roots.mark}")
+    return [name for _, name in socket.if_nameindex() if name.startswith(prefixes)]
+
+
 def leftovers(roots: Roots) -> list[str]:
     """A line for each thing that should be gone once every container of these roots is removed."""
     found = [f"mount {point}" for point in mounts_below(roots.data, roots.run)]
     found += [f"cgroup {path}" for path in cgroups_named(roots.cgroup)]
     found += [f"process {pid}: {words}" for pid, words in processes_of(roots).items()]
+    found += [f"cable {name}" for name in cables_of(roots)]
     for folder in (roots.containers, f"{roots.run}/containers", roots.staging, roots.ingest, roots.trash):
         if os.path.isdir(folder):
             found += [f"directory {folder}/{entry}" for entry in os.listdir(folder)]
@@ -140,6 +148,8 @@ def sweep(roots: Roots) -> None:
             os.rmdir(path)
         except OSError:
             pass
+    for name in cables_of(roots, bridges=True):
+        subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL)
     for folder in (roots.data, roots.run):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,6 +8,7 @@ needs: the exit status of the command line and the HTTP status of the API.  The 
     ├── NotFound                    404
     │   ├── NoSuchContainer
     │   ├── NoSuchImage
+    │   ├── NoSuchNetwork
     │   └── NoSuchVolume
     ├── Conflict                    409
     │   ├── NameTaken
@@ -69,6 +70,12 @@ class NoSuchImage(NotFound):
         )
         super().__init__(f"no such image: {reference}", hint)
         self.reference = reference
+
+
+class NoSuchNetwork(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"network {name} not found", "`tuidock network ls` lists them")
+        self.name = name
 
 
 class NoSuchVolume(NotFound):

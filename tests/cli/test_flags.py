@@ -73,8 +73,8 @@ def test_elsewhere_options_may_follow_arguments() -> None:
 
 
 def test_net_is_network() -> None:
-    assert run("--net", "host", "image").text("network") == "host"
-    assert run("--net=host", "image").text("network") == "host"
+    assert run("--net", "host", "image").many("network") == ("host",)
+    assert run("--net=host", "image").many("network") == ("host",)
 
 
 @pytest.mark.parametrize(

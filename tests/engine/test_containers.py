@@ -273,7 +273,7 @@ def test_names(engine):
 @pytest.mark.parametrize(
     "asked",
     [
-        {"name": "a/b"}, {"network": "bridge"}, {"network": "container:nobody"}, {"stop_signal": "NOPE"},
+        {"name": "a/b"}, {"network": "none", "networks": ("bridge",)}, {"network": "container:nobody"}, {"stop_signal": "NOPE"},
         {"cap_add": ("NOPE",)}, {"volumes": ("/a:b",)}, {"security_opt": ("nope",)},
         {"hostname": "h", "network": "container:x"}, {"cpus": 1e6},
     ],

@@ -45,6 +45,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "image inspect": ("inspect", "Display detailed information on one or more images"),
     "image prune": ("prune", "Remove unused images"),
     "image starter": ("archive", "Make an image from this machine's own Python, shell and libraries"),
+    "network connect": ("network", "Connect a container to a network"),
+    "network create": ("network", "Create a network"),
+    "network disconnect": ("network", "Disconnect a container from a network"),
+    "network inspect": ("network", "Display detailed information on one or more networks"),
+    "network ls": ("network", "List networks"),
+    "network prune": ("network", "Remove all unused networks"),
+    "network rm": ("network", "Remove one or more networks"),
     "system df": ("df", "Show disk usage"),
     "system prune": ("prune", "Remove unused data"),
     "volume create": ("volume", "Create a volume"),
@@ -76,6 +83,13 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "prune": "image prune", "rm": "rmi", "save": "save", "starter": "image starter", "tag": "tag",
         },
     ),
+    "network": (
+        "Manage networks",
+        {
+            "connect": "network connect", "create": "network create", "disconnect": "network disconnect",
+            "inspect": "network inspect", "ls": "network ls", "prune": "network prune", "rm": "network rm",
+        },
+    ),
     "system": (
         "Manage tuidock",
         {"df": "system df", "events": "events", "info": "info", "prune": "system prune"},
@@ -93,13 +107,14 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
 HIDDEN: dict[str, dict[str, str]] = {
     "container": {"list": "ls", "ps": "ls", "remove": "rm"},
     "image": {"list": "ls", "remove": "rm"},
+    "network": {"list": "ls", "remove": "rm"},
     "system": {},
     "volume": {"list": "ls", "remove": "rm"},
 }
 """Second words that docker takes, too, without showing them in a group's list."""
 
 LATER = (
-    "build", "builder", "buildx", "compose", "cp", "login", "logout", "manifest", "network",
+    "build", "builder", "buildx", "compose", "cp", "login", "logout", "manifest",
     "port", "pull", "push", "search", "container cp",
     "container port",
     "image build", "image pull", "image push", "volume update",

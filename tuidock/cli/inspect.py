@@ -1,4 +1,4 @@
-"""`tuidock inspect`: what is known of containers, images and volumes, as docker's JSON or by a template."""
+"""`tuidock inspect`: what is known of containers, images, volumes and networks, as docker's JSON or by a template."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tuidock.cli.templates import Template
     from tuidock.storage.paths import Roots
 
-KINDS = ("container", "image", "volume")
+KINDS = ("container", "image", "volume", "network")
 
 
 class UnknownType(UsageError):
@@ -32,7 +32,7 @@ class UnknownType(UsageError):
 def inspect(words: Words, place: Roots) -> int:
     kind = words.text("type")
     if "type" in words.given and kind not in KINDS:
-        raise UnknownType(f'unknown type: "{kind}": must be one of "container", "image", "volume"')
+        raise UnknownType(f'unknown type: "{kind}": must be one of "container", "image", "volume", "network"')
     return show(words, place, (kind,) if kind else KINDS, size=words.flag("size"))
 
 
@@ -90,13 +90,16 @@ def fill(template: Template, value: dict[str, Any]) -> str:
 
 
 def look_up(engine: Engine, name: str, kinds: tuple[str, ...], *, size: bool = False) -> dict[str, Any]:
-    """The object of a name: a container's, else an image's, else a volume's.  Raises NotFound."""
+    """The object of a name: a container's, else an image's, a volume's, a network's.  Raises NotFound."""
     missing: NotFound | None = None
     for kind in kinds:
         try:
             if kind == "container":
                 return _container(engine, name, size=size)
-            value = engine.images.inspect(name) if kind == "image" else engine.volumes.inspect(name)
+            if kind == "network":
+                value = engine.networks.inspect(name)
+            else:
+                value = engine.images.inspect(name) if kind == "image" else engine.volumes.inspect(name)
             if size:
                 print(f"WARNING: --size ignored for {kind}", file=sys.stderr)
             return value

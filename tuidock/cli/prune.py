@@ -106,7 +106,7 @@ def disk_usage(path: str) -> int:
     return total
 
 
-def _confirm(words: Words, warning: str) -> None:
+def confirm(words: Words, warning: str) -> None:
     """Raises NotConfirmed unless -f was given or a person says yes."""
     if words.flag("force"):
         return
@@ -125,14 +125,14 @@ def _tell(*all_gone: Pruned) -> int:
 
 def container_prune(words: Words, place: Roots) -> int:
     filters = Filters(words.many("filter"), ("label", "until"))
-    _confirm(words, "all stopped containers")
+    confirm(words, "all stopped containers")
     return _tell(containers(Engine(place), filters))
 
 
 def image_prune(words: Words, place: Roots) -> int:
     filters = Filters(words.many("filter"), ("label", "until"))
     all_ = words.flag("all")
-    _confirm(words, "all images without at least one container associated to them" if all_ else "all dangling images")
+    confirm(words, "all images without at least one container associated to them" if all_ else "all dangling images")
     return _tell(images(Engine(place), filters, all_=all_))
 
 
@@ -140,7 +140,7 @@ def volume_prune(words: Words, place: Roots) -> int:
     filters = Filters(words.many("filter"), ("all", "label"))
     all_ = words.flag("all") or bool(filters.truth("all"))
     which = "all" if all_ else "anonymous"
-    _confirm(words, f"{which} local volumes not used by at least one container")
+    confirm(words, f"{which} local volumes not used by at least one container")
     return _tell(volumes(Engine(place), filters, all_=all_))
 
 
@@ -150,7 +150,7 @@ def system_prune(words: Words, place: Roots) -> int:
     parts = ["all stopped containers"]
     parts += ["all anonymous volumes not used by at least one container"] if with_volumes else []
     parts += ["all images without at least one container associated to them" if all_ else "all dangling images"]
-    _confirm(words, "".join(f"\n  - {part}" for part in parts) + "\n")
+    confirm(words, "".join(f"\n  - {part}" for part in parts) + "\n")
     engine = Engine(place)
     gone = [containers(engine, filters)]
     if with_volumes:

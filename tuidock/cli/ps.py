@@ -92,7 +92,7 @@ def _passes(container: Container, filters: Filters) -> bool:
         and filters.matching("name", container.name)
         and filters.exact("status", container.status)
         and filters.exact("health", "none")
-        and filters.exact("network", str(container.request.get("network", "none")))
+        and filters.exact("network", *container.networks)
         and filters.exact("volume", *volumes)
         and filters.labels(container.labels)
     )
@@ -135,7 +135,7 @@ def container_row(engine: Engine, container: Container, *, now: int, full: bool,
         Label=label_method(container.labels),
         Mounts=",".join(name if full else ellipsis(name, MOUNT_WIDTH) for name in container.mounts),
         LocalVolumes=str(volumes),
-        Networks=str(container.request.get("network", "none")),
+        Networks=",".join(container.networks),
         Platform=None,
     )
 

@@ -43,6 +43,8 @@ def request(words: Words, *, detach: bool = False) -> RunRequest:
             fields[option.field] = tuple(value) if isinstance(value, list) else value
     if "entrypoint" in fields:
         fields["entrypoint"] = (fields["entrypoint"],) if fields["entrypoint"] else ()
+    if networks := fields.pop("network", ()):
+        fields["network"], fields["networks"] = networks[0], networks[1:]
     fields["env"] = environment(words)
     fields["labels"] = labels(words)
     attach = tuple(dict.fromkeys(stream.lower() for stream in words.many("attach")))
@@ -205,10 +207,12 @@ def _run(words: Words, place: Roots, asked: RunRequest, keys: bytes) -> int:
         containers = engine.containers
         if asked.detach:
             containers.start(container_id, monitor=monitor)
+            warn(engine)
             print(container_id)
             return 0
         size = terminal.size(0) if asked.tty else (0, 0)
         session = containers.start(container_id, session=True, cleanup_here=True, size=size, monitor=monitor)
+        warn(engine)
     except BaseException:
         monitor.close()
         raise

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tuidock.engine.containers import Containers
     from tuidock.engine.events import Events
     from tuidock.engine.images import Images
+    from tuidock.engine.networks import Networks
     from tuidock.engine.stats import Stats
     from tuidock.engine.volumes import Volumes
     from tuidock.storage.paths import Roots
@@ -47,6 +48,12 @@ class Engine:
         from tuidock.engine.images import Images
 
         return Images(self.database, self.roots)
+
+    @property
+    def networks(self) -> Networks:
+        from tuidock.engine.networks import Networks
+
+        return Networks(self)
 
     @property
     def volumes(self) -> Volumes:

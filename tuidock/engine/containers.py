@@ -9,7 +9,7 @@ from _sqlite3 import IntegrityError
 
 from tuidock.engine import config as configs
 from tuidock.engine import files, names, reconcile, spec, volumes
-from tuidock.engine.requests import ExecRequest, RunRequest
+from tuidock.engine.requests import ExecRequest, RunRequest, on_networks
 from tuidock.errors import Conflict, InUse, NameTaken, NoSuchContainer, NotRunning, RuntimeFailure, TuidockError, UsageError
 from tuidock.image.store import Store
 from tuidock.oci.jsontext import dumps
@@ -92,11 +92,15 @@ class Containers:
             reconcile.find(self.database, other)
             if request.hostname:
                 raise UsageError("conflicting options: hostname and the network mode", "-h goes with a network of its own")
-        elif request.network not in ("none", "host"):
+        elif request.networks and not on_networks(request.network):
             raise UsageError(
-                f"network {request.network} is not there yet",
-                "--net none (the default for now), host or container:NAME",
+                "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+                f"{request.network} goes alone",
             )
+        elif on_networks(request.network):
+            from tuidock.engine import wiring
+
+            wiring.check(self.engine, request)
         signals.number(config.get("StopSignal") or DEFAULT_STOP)
         identity.capabilities(request.cap_add, request.cap_drop, privileged=request.privileged)
         self._resources(request)
@@ -134,6 +138,10 @@ class Containers:
                             dumps(kept), time.time_ns(),
                         ),
                     )  # fmt: skip
+                    if on_networks(request.network):
+                        from tuidock.engine import wiring
+
+                        wiring.enroll(transaction, self.roots, container_id, request)
                     for mount in mounts:
                         if mount.kind == "volume":
                             owner = container_id if mount.anonymous else ""
@@ -207,7 +215,7 @@ class Containers:
         for path in (paths.exit, paths.state):
             if os.path.exists(path):
                 os.unlink(path)
-        network, etc, joined = self._network(request, paths.init + "/etc")
+        network, etc, joined, calls = self._network(container, request, paths.init + "/etc")
         capabilities = identity.capabilities(request.cap_add, request.cap_drop, privileged=request.privileged)
         configuration = spec.spec(
             container.config["Config"], request, self._mounts(container),
@@ -230,7 +238,7 @@ class Containers:
             seccomp=self._filter(request, capabilities),
             stdin=interactive, stdin_once=interactive and session and bool(container.config["Config"]["StdinOnce"]),
             init=request.init, attach=session, cleans=cleanup_here, remove=request.remove,
-            stop_signal=signals.number(stop_signal(container)),
+            stop_signal=signals.number(stop_signal(container)), calls=calls,
         )  # fmt: skip
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
@@ -242,6 +250,10 @@ class Containers:
 
     def _failed(self, container: Container, lock: Lock, error: BaseException) -> None:
         """It never ran: say so, and leave nothing but the container itself, nor that with --rm."""
+        if on_networks(container.request["network"]):
+            from tuidock.engine import wiring
+
+            wiring.free(self.database, self.roots, container.id)
         message = error.message if isinstance(error, TuidockError) else str(error)
         status = error.exit_status if isinstance(error, TuidockError) else 128
         with self.database.transaction() as transaction:
@@ -254,11 +266,18 @@ class Containers:
         if container.removes_itself:
             self._remove(container, lock, volumes=True)
 
-    def _network(self, request: RunRequest, etc: str) -> tuple[str, str, dict[str, int]]:
-        """What spec calls network, the folder of the three files, and the namespace to join, held open."""
+    def _network(
+        self, container: Container, request: RunRequest, etc: str
+    ) -> tuple[str, str, dict[str, int], builtins.list[builtins.list[object]]]:
+        """What spec calls network, the folder of the three files, the namespace to join, held open, and how it was made."""
+        if on_networks(request.network):
+            from tuidock.engine import wiring
+
+            made, calls = wiring.wire(self.engine, container, etc)
+            return wiring.path_of(made), etc, {"network": made}, calls
         kind, _, other = request.network.partition(":")
         if kind != "container":
-            return "host" if kind == "host" else "", etc, {}
+            return "host" if kind == "host" else "", etc, {}, []
         target = self.get(other)
         pidfd = bundle.open_pidfd(target.pid, target.start_time) if target.running else -1
         if pidfd < 0:
@@ -271,7 +290,7 @@ class Containers:
                 raise NotRunning(other)
         finally:
             os.close(pidfd)
-        return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}
+        return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}, []
 
     def _resources(self, request: RunRequest) -> dict[str, Any]:
         return limits.resources(request, privileged=request.privileged)
@@ -602,7 +621,13 @@ class Containers:
         """Docker's object of a container."""
         from tuidock.engine import inspect
 
-        return inspect.inspect(self.get(name), self.roots)
+        container = self.get(name)
+        found = inspect.inspect(container, self.roots)
+        if on_networks(container.request["network"]):
+            from tuidock.engine import wiring
+
+            found["NetworkSettings"]["Networks"] = wiring.settings(self.database, container)
+        return found
 
     def logs(self, request: LogRequest, stop_fd: int = -1) -> Iterator[LogLine]:
         """The lines of its log, oldest first; with `follow` also those that come, until its end or `stop_fd`."""

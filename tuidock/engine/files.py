@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 HOSTS = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::\tip6-localnet
@@ -46,3 +48,12 @@ def _read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def rewrite(path: str, content: str) -> None:
+    """Other content for a file of a container's /etc, in place: while the container runs, it is mounted."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content.encode())
+    finally:
+        os.close(descriptor)

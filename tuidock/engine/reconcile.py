@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from tuidock.engine.requests import on_networks
 from tuidock.errors import AmbiguousName, NoSuchContainer
 from tuidock.oci.jsontext import loads
 from tuidock.oci.value import Value
@@ -26,7 +27,11 @@ COLUMNS = (
     "start_time", "boot_id", "started_at", "finished_at", "exit_code", "oom_killed", "error", "restart_count",
     "restart_pause", "restart_at", "stopped_by",
 )  # fmt: skip
-QUERY = f"SELECT {', '.join(COLUMNS)} FROM containers"
+ON_NETWORKS = (
+    "(SELECT group_concat(name) FROM (SELECT networks.name FROM endpoints JOIN networks ON networks.id = endpoints.network"
+    " WHERE endpoints.container = containers.id ORDER BY position))"
+)
+QUERY = f"SELECT {', '.join(COLUMNS)}, {ON_NETWORKS} FROM containers"
 
 SWEEP_AFTER = 60.0
 """Seconds after which a folder without a row is nobody's."""
@@ -71,6 +76,8 @@ class Container(Value):
     """when it is to start again, while it is `restarting`"""
     stopped_by: str = ""
     """empty, or who ended it: `user`, `system`"""
+    endpoints: tuple[str, ...] = ()
+    """names of the networks that it is on, eth0's first"""
 
     @property
     def running(self) -> bool:
@@ -102,6 +109,12 @@ class Container(Value):
         return tuple(mount["name"] or mount["source"] for mount in self.config["Mounts"] if mount["kind"] != "tmpfs")
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """Docker's NETWORKS column: networks, or none, host, container:NAME."""
+        mode = str(self.request["network"])
+        return self.endpoints if on_networks(mode) else (mode,)
+
+    @property
     def ports(self) -> str:
         """Docker's PORTS column: what the image exposes; published ports come with networks."""
         return ", ".join(self.config["Config"]["ExposedPorts"])
@@ -118,6 +131,7 @@ def container(row: tuple[Any, ...]) -> Container:
         values[place] = loads(values[place])
     values[4] = tuple(loads(values[4]))
     values[16] = bool(values[16])
+    values[-1] = tuple(values[-1].split(",")) if values[-1] else ()
     return Container(*values)
 
 
@@ -187,7 +201,7 @@ def settle(database: Database, roots: Roots, container: Container) -> Container:
         if cgroup is not None:
             cgroup.kill()
             cgroup.remove()
-    return _write_end(database, container, end)
+    return _write_end(database, roots, container, end)
 
 
 def _settle_start(database: Database, roots: Roots, container: Container) -> Container:
@@ -205,7 +219,8 @@ def _settle_start(database: Database, roots: Roots, container: Container) -> Con
         return settle(database, roots, container)
     end = bundle.read_json(paths.exit)
     if end is not None:
-        return _write_end(database, container, end)
+        return _write_end(database, roots, container, end)
+    _free(database, roots, container)
     container = container.replace(status="created", error="the start was interrupted")
     with database.transaction() as transaction:
         transaction.execute("UPDATE containers SET status = 'created', error = ? WHERE id = ?", (container.error, container.id))
@@ -249,7 +264,16 @@ def set_running(transaction: Any, container: Container) -> None:
     )  # fmt: skip
 
 
-def _write_end(database: Database, container: Container, end: dict[str, Any]) -> Container:
+def _free(database: Database, roots: Roots, container: Container) -> None:
+    """Its addresses and ports are anybody's again."""
+    if on_networks(container.request["network"]):
+        from tuidock.engine import wiring
+
+        wiring.free(database, roots, container.id)
+
+
+def _write_end(database: Database, roots: Roots, container: Container, end: dict[str, Any]) -> Container:
+    _free(database, roots, container)
     error = "its monitor was killed or the machine went down: how it ended is not known" if end.get("lost") else ""
     container = container.replace(
         status="exited", pid=0, exit_code=int(end["status"]), oom_killed=bool(end["oom_killed"]),

@@ -31,7 +31,14 @@ class RunRequest(Value):
     """/inside[:options]"""
     read_only: bool = False
     network: str = "none"
-    """none, host or container:NAME.  Bridges come with published ports."""
+    """none, host, container:NAME, or the first network's name or id"""
+    networks: tuple[str, ...] = ()
+    """further networks"""
+    ip: str = ""
+    """on the first network, as are the next two"""
+    ip6: str = ""
+    mac_address: str = ""
+    network_aliases: tuple[str, ...] = ()
     memory: int = 0
     """bytes; 0 is no limit"""
     memory_swap: int = 0
@@ -63,6 +70,11 @@ class RunRequest(Value):
     cpuset_cpus: str = ""
     """0-2,4; empty for all"""
     cpuset_mems: str = ""
+
+
+def on_networks(network: str) -> bool:
+    """Whether `RunRequest.network` is a network: then it has endpoints, and all of network/ is needed."""
+    return network not in ("none", "host") and not network.startswith("container:")
 
 
 class ExecRequest(Value):

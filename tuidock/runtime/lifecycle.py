@@ -56,6 +56,8 @@ class StartRequest(Value):
     remove: bool = False
     """The container will be removed at its end, so its end need not survive a power cut."""
     stop_signal: int = signal.SIGTERM
+    calls: Sequence[Sequence[object]] = ()
+    """What was done for it before, as the record of the start has it: (process, name, arguments, result, errno, ns)."""
 
 
 def start(spawned: Spawned, request: StartRequest, namespaces: Mapping[str, int]) -> tuple[Session, dict[str, Any]]:

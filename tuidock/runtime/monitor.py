@@ -86,7 +86,7 @@ class Monitor:
             self._until_running(job)
             state = {**began, "monitor": os.getpid(), "started_at": time.time_ns()}
             bundle.write_json(request["state"], state)
-            bundle.write_json(request["trace"], {"calls": self.calls})
+            bundle.write_json(request["trace"], {"calls": [*request["calls"], *self.calls]})
             return state
         except Failed:
             self._undo()

@@ -1,0 +1,1 @@
+"""Networks: namespaces with addresses, routes and cables; what goes in and out of them; names in between."""
