@@ -8,7 +8,9 @@ import pytest
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
+from tests.tui.screens import screen
 from tuidock.errors import Refused
+from tuidock.storage.paths import Roots
 from tuidock.tui import themes
 
 OURS = {theme.name: theme for theme in themes.every()}
@@ -61,6 +63,9 @@ def test_themes_of_textual_get_their_roles(theme: Theme) -> None:
         ('name = "x"', "colors is missing"),
         ('name = "x"\n[colors]\n[roles]\nrunnning = "#fff"', "no such role: runnning"),
         ("name = ", "Invalid value"),
+        ('name = "x"\n[colors]\nprimary = "blurple"', "primary = 'blurple' is no colour"),
+        ('name = "x"\n[colors]\nprimary = "#123456"\n[roles]\nmuted = "#fff 4o%"', "muted = '#fff 4o%' is no colour"),
+        ('name = "x"\n[colors]\nprimry = "#123456"', "primry"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
@@ -83,3 +88,31 @@ def test_what_containers_write_in_colour_can_be_read(name: str) -> None:
 @pytest.mark.parametrize("theme", BUILTIN_THEMES.values(), ids=lambda theme: theme.name)
 def test_themes_of_textual_have_sixteen_colours(theme: Theme) -> None:
     assert len({themes.sixteen(theme).ansi_colors[number] for number in range(8)}) >= 2
+
+
+MINE = """\
+name = "mine"
+[colors]
+primary = "#ff8800"
+background = "#101010"
+foreground = "#eeeeee"
+[roles]
+running = "#00ff00"
+muted = "#eeeeee 50%"
+"""
+
+
+async def test_a_theme_of_ones_own(roots: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few colours are enough; a file that is wrong is named, and hinders nothing."""
+    folder = tmp_path / "tuidock" / "themes"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text(MINE)
+    (folder / "broken.toml").write_text('name = "broken"\n[colors]\nprimary = "blurple"')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("TUIDOCK_THEME", "mine")
+    async with screen(roots) as shown:
+        await shown.waits_for("blurple")
+        assert shown.app.theme == "mine"
+        assert shown.app.theme_variables["running"] == "#00ff00"
+        assert shown.main.styles.background == Color.parse("#101010")
+        assert contrast(Color(*shown.app.ansi_theme.ansi_colors[2]).hex, "#00ff00") == 1

@@ -51,7 +51,8 @@ class Tuidock(App[None]):
 
     def _dress(self) -> None:
         """The theme, before any style sheet is read: a later change reads them all again."""
-        for theme in themes.every():
+        own, self._wrong_themes = themes.of_user()
+        for theme in (*themes.every(), *own):
             self.register_theme(theme)
         wanted = os.environ.get("TUIDOCK_THEME") or themes.DEFAULT
         self._no_such_theme = "" if wanted in self.available_themes else wanted
@@ -72,6 +73,8 @@ class Tuidock(App[None]):
     def on_mount(self) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
+        for error in self._wrong_themes:
+            self.notify(f"{error.message}\n{error.hint}".rstrip(), title="✗ a theme", severity="error", markup=False)
         if self._no_such_theme:
             known = ", ".join(sorted(self.available_themes))
             self.notify(f"there are {known}", title=f"✗ no theme {self._no_such_theme}", severity="error", markup=False)

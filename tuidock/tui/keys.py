@@ -74,7 +74,7 @@ EVERYWHERE = (
     Key("c", "create", "Create", "Create or run a container: a form", rank=30),
     Key("y", "copy", "Copy", "Copy a name, an id, a command", rank=40),
     Key("x", "menu", "Menu", "All that can be done here, as a menu", rank=41),
-    Key("slash", "seek", "Filter", "Filter a list, or find in what is shown", rank=42),
+    Key("slash", "seek", "Filter", "Filter a list, or find in what is shown", rank=42, display="/"),
     Key("left_square_bracket", "tab(-1)", "", "The tab before", display="["),
     Key("right_square_bracket", "tab(1)", "", "The tab after", display="]"),
     Key("1", "area('containers')", "", "Go to the containers"),

@@ -7,13 +7,14 @@ gets them from its design colours, so that every theme there is can be chosen.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tomllib
 from typing import TYPE_CHECKING
 
 from rich.terminal_theme import TerminalTheme
 from textual._ansi_theme import ALABASTER, MONOKAI
-from textual.color import Color
+from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from tuidock.errors import Refused
@@ -48,19 +49,37 @@ def folder() -> str:
 
 
 def load(path: str) -> Theme:
-    """The theme of one file.  Raises Refused naming the file and what is wrong in it."""
+    """The theme of one file; a role that it does not name follows from its colours.
+
+    Raises Refused naming the file and what is wrong in it.
+    """
     try:
         with open(path, "rb") as file:
             text = tomllib.load(file)
-        colors, roles = text["colors"], text["roles"]
-        unknown = sorted(set(roles) - set(ROLES))
+        colors, named = text["colors"], text.get("roles", {})
+        unknown = sorted(set(named) - set(ROLES))
         if unknown:
             raise Refused(f"{path}: no such role: {', '.join(unknown)}", f"the roles are {', '.join(ROLES)}")
-        return Theme(name=text["name"], dark=text.get("dark", True), variables={**roles, **_dress(colors, roles)}, **colors)
+        for name, colour in {**colors, **named}.items():
+            _parse(name, colour)
+        bare = Theme(name=text["name"], dark=text.get("dark", True), **colors)
+        roles = {**derived_roles(bare), **named}
+        design = bare.to_color_system().generate()
+        return dataclasses.replace(bare, variables={**roles, **_dress({**design, **colors}, roles)})
     except KeyError as error:
         raise Refused(f"{path}: {error.args[0]} is missing", "see the other files in the same folder") from error
-    except (tomllib.TOMLDecodeError, TypeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise Refused(f"{path}: {error}") from error
+
+
+def _parse(name: str, words: object) -> Color:
+    """`#rrggbb`, a name of CSS, either with a share of opacity (`#808080 40%`).  Raises ValueError naming what it is of."""
+    hue, _, percent = str(words).partition(" ")
+    try:
+        colour = Color.parse(hue)
+        return colour.with_alpha(float(percent.rstrip("%")) / 100) if percent else colour
+    except (ColorParseError, ValueError) as error:
+        raise ValueError(f"{name} = {words!r} is no colour") from error
 
 
 def every() -> Iterator[Theme]:
@@ -69,6 +88,24 @@ def every() -> Iterator[Theme]:
     for name in sorted(os.listdir(where)):
         if name.endswith(".toml"):
             yield load(os.path.join(where, name))
+
+
+def of_user() -> tuple[list[Theme], list[Refused]]:
+    """Those in the user's own folder (`$XDG_CONFIG_HOME/tuidock/themes`, else `~/.config/…`), and why others are none."""
+    where = os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "tuidock", "themes")
+    found: list[Theme] = []
+    wrong: list[Refused] = []
+    try:
+        names = sorted(os.listdir(where))
+    except OSError:
+        return found, wrong
+    for name in names:
+        if name.endswith(".toml"):
+            try:
+                found.append(load(os.path.join(where, name)))
+            except Refused as error:
+                wrong.append(error)
+    return found, wrong
 
 
 def derived_roles(theme: Theme) -> dict[str, str]:
@@ -101,10 +138,8 @@ def sixteen(theme: Theme) -> TerminalTheme:
         return MONOKAI if theme.dark else ALABASTER
 
     def colour(name: str) -> tuple[int, int, int]:
-        hue, _, percent = words[name].partition(" ")
-        found = Color.parse(hue)
-        share = float(percent.rstrip("%")) / 100 if percent else found.a
-        return ground.blend(found.with_alpha(1), share).rgb
+        found = _parse(name, words[name])
+        return ground.blend(found.with_alpha(1), found.a).rgb
 
     shades = [colour(name) for name in _SIXTEEN]
     return TerminalTheme(ground.rgb, colour("foreground"), shades[:8], shades[8:])

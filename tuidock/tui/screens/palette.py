@@ -34,9 +34,10 @@ class Actions(Provider):
             )
             if node is not None:
                 name = f"{key.label} {subject.name}" if key.subject and subject else key.label or key.meaning
+                written = key.display or key.key.partition(",")[0]
                 yield (
                     name,
-                    f"{key.display or key.key.partition(',')[0]}  {key.meaning}",
+                    f"{written}  {key.meaning}" if key.label else written,
                     partial(self.app.run_action, key.action, node),
                 )
         for theme in self.app.available_themes:
