@@ -7,23 +7,27 @@ cgroups(7); kernel: admin-guide/cgroup-v1, admin-guide/cgroup-v2.
 
 from __future__ import annotations
 
+import os
+
 from tuidock.errors import Missing
 from tuidock.oci.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 V1_CONTROLLERS = ("cpuset", "cpu", "cpuacct", "memory", "devices", "freezer", "blkio", "pids")
 """Those that limit or count something for a container; the others (net_cls, perf_event …) stay as they are."""
+DECIDING = {"cpu", "memory", "pids"}
+"""Where these are says which version a machine uses: beside v2, somebody may have mounted a v1 hierarchy of his own."""
 
 
 class Hierarchy(Value):
     """Where control groups are mounted."""
 
     version: int
-    """1 where any controller of use is in a v1 hierarchy (also hybrid), else 2"""
+    """1 where the deciding controllers are in v1 hierarchies (also hybrid), else 2"""
     trees: dict[str, tuple[str, str]]
     """v1: controller to (mount point of its hierarchy, our own path that is mounted there); empty on v2"""
     unified: tuple[str, str]
@@ -41,28 +45,37 @@ class Hierarchy(Value):
 
 def hierarchy() -> Hierarchy:
     """What is mounted here.  Raises Missing if nothing is."""
+    with open("/proc/self/mountinfo") as file:
+        return mounted(file)
+
+
+def mounted(mountinfo: Iterable[str]) -> Hierarchy:
+    """What the lines of /proc/PID/mountinfo say.  Pure."""
     trees: dict[str, tuple[str, str]] = {}
     unified = ("", "")
-    with open("/proc/self/mountinfo") as file:
-        for line in file:
-            if " - cgroup" not in line:
-                continue
-            before, _, after = line.partition(" - ")
-            fields, kind = before.split(), after.split()
-            place = (fields[4], fields[3])
-            if kind[0] == "cgroup2":
-                unified = unified if unified[0] else place
-                continue
-            for word in kind[2].split(","):
-                if word in V1_CONTROLLERS:
-                    trees.setdefault(word, place)
+    for line in mountinfo:
+        if " - cgroup" not in line:
+            continue
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()
+        place = (fields[4], fields[3])
+        if kind[0] == "cgroup2":
+            unified = unified if unified[0] else place
+            continue
+        for word in kind[2].split(","):
+            if word in V1_CONTROLLERS:
+                trees.setdefault(word, place)
     if not trees and not unified[0]:
         raise Missing("no control groups are mounted", "mount -t cgroup2 none /sys/fs/cgroup")
-    return Hierarchy(1 if trees else 2, trees, unified)
+    if unified[0] and not DECIDING & set(trees):
+        return Hierarchy(2, {}, unified)
+    return Hierarchy(1, trees, unified)
 
 
 class Cgroup:
     """One control group.  The versions' classes do what this face says."""
+
+    _held = -1
 
     def __init__(self, path: str, hierarchy: Hierarchy) -> None:
         self.path = path
@@ -80,11 +93,21 @@ class Cgroup:
         raise NotImplementedError
 
     def descriptor(self) -> int:
-        """A descriptor for clone3's CLONE_INTO_CGROUP, or -1 where a process has to `enter`."""
-        raise NotImplementedError
+        """A descriptor for clone3's CLONE_INTO_CGROUP: of its directory in the v2 tree; -1 if there is none."""
+        if not self.hierarchy.unified[0]:
+            return -1
+        if self._held < 0:
+            path = f"{self.hierarchy.unified[0]}/{self.path}"
+            self._held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self._held
+
+    def _let_go(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
 
     def enter(self, pid: int) -> None:
-        """Put a process under it; nothing to do for one that was born in it."""
+        """Put a process under it that was born in its `descriptor`."""
         raise NotImplementedError
 
     def pids(self) -> list[int]:

@@ -26,7 +26,8 @@ KINDS = {"b": 1, "c": 2, "u": 2}  # BPF_DEVCG_DEV_*
 
 # linux/bpf_common.h: what an instruction does, put together
 LOAD, MOVE, MOVE_IMMEDIATE, AND, SHIFT_RIGHT = 0x61, 0xBC, 0xB7, 0x54, 0x74
-JUMP_IF_NOT, JUMP_IF_NOT_REGISTER, EXIT = 0x55, 0x5D, 0x95
+JUMP_IF, JUMP_IF_NOT, JUMP_IF_NOT_REGISTER, EXIT = 0x15, 0x55, 0x5D, 0x95
+JUMPS = (JUMP_IF, JUMP_IF_NOT, JUMP_IF_NOT_REGISTER)
 KIND, WANTED, MAJOR, MINOR, SPARE = 2, 3, 4, 5, 1
 
 
@@ -52,9 +53,7 @@ def program(rules: Sequence[Mapping[str, Any]]) -> bytes:
         ]
         for place, test in enumerate(tests):
             left = len(tests) - place - 1 + len(verdict)
-            code.append(
-                test if test[0] not in (JUMP_IF_NOT, JUMP_IF_NOT_REGISTER) else test[:2] + struct.pack("<h", left) + test[4:]
-            )
+            code.append(test[:2] + struct.pack("<h", left) + test[4:] if test[0] in JUMPS else test)
         code += verdict
         if not tests:
             return b"".join(code)  # it fits everything: what lies below it is never asked, and would not be loaded
@@ -75,14 +74,14 @@ def _tests(rule: Mapping[str, Any]) -> list[bytes]:
         if letter not in ACCESS:
             raise TuidockError(f"device rule: no such access: {access}", "letters of rwm")
         mask |= ACCESS[letter]
-    if mask != 7:
+    if mask != 7:  # allowed is what asks for nothing else; refused, what asks for any of it
         tests += [
             instruction(MOVE, SPARE, WANTED),
             instruction(AND, SPARE, immediate=mask),
-            instruction(JUMP_IF_NOT_REGISTER, SPARE, WANTED),
+            instruction(JUMP_IF_NOT_REGISTER, SPARE, WANTED) if rule["allow"] else instruction(JUMP_IF, SPARE, immediate=0),
         ]
     for register, name in ((MAJOR, "major"), (MINOR, "minor")):
-        if rule.get(name) is not None and rule[name] >= 0:
+        if rule.get(name) is not None and rule[name] >= 0:  # 12 and 20 bits, so no number is taken for a negative one
             tests.append(instruction(JUMP_IF_NOT, register, immediate=rule[name]))
     return tests
 

@@ -24,19 +24,36 @@ def write(path: str, value: str) -> None:
             os.close(descriptor)
     except OSError as error:
         trace.add("cgroup", (path, value), -1, error.errno or 0, trace.now() - began)
-        raise TuidockError(f"cgroup: writing {value} to {path}: {error.strerror}", _meaning(error)) from error
+        raise TuidockError(f"cgroup: writing {value} to {path}: {error.strerror}", _meaning(path, error)) from error
     trace.add("cgroup", (path, value), 0, 0, trace.now() - began)
 
 
-def _meaning(error: OSError) -> str:
+def _meaning(path: str, error: OSError) -> str:
+    name = os.path.basename(path)
+    if error.errno == errno.EBUSY and name.startswith("memory."):
+        return "more memory is in use than that, and it cannot be had back"
+    if error.errno == errno.EBUSY and name == "cgroup.subtree_control":
+        return "processes lie in that cgroup itself: move them into one below it, as a container's cgroup must be beside them"
     return {
         errno.ENOENT: "this kernel or this machine does not have that controller; leave the limit out",
         errno.EINVAL: "the value is out of the range that this kernel takes",
         errno.EBUSY: "the cgroup has processes, or cgroups below it, that stand in the way",
         errno.EACCES: "run it as root; in a container, the cgroup tree must be writable",
-        errno.EPERM: "run it as root",
+        errno.EROFS: "the cgroup tree is mounted read-only; in a container, it must be writable",
+        errno.EPERM: "run it as root; in a container, its own limits may be narrower",
         errno.ENOSPC: "cpuset of the parent has no cpus or memory nodes left",
+        errno.ESRCH: "the process has ended",
+        errno.EOPNOTSUPP: "the cgroup above is threaded, or has processes of its own",
     }.get(error.errno or 0, "")
+
+
+def thaw(folder: str) -> None:
+    """v1: let a frozen cgroup go on, whatever its state is now."""
+    try:
+        with open(f"{folder}/freezer.state", "w") as file:
+            file.write("THAWED")
+    except OSError:
+        pass  # it is gone
 
 
 def read(path: str) -> str:
@@ -49,10 +66,10 @@ def read(path: str) -> str:
 
 
 def number(path: str) -> int:
-    """A file's number; 0 for `max`, for v1's way of saying no limit, and for no file."""
+    """A file's number; 0 for `max`, for v1's way of saying no limit (2^63 less a page), and for no file."""
     text = read(path)
     value = int(text) if text.isdigit() else 0
-    return 0 if value >= 1 << 62 else value
+    return 0 if value >= 1 << 60 else value
 
 
 def keyed(path: str) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """Control groups v1: a hierarchy for each controller, or for some together, beside each other.
 
+Where there is a v2 tree too (a hybrid), a container has a cgroup of its own in that as well, though no controller works
+there: the root of a cgroup namespace is the cgroup that a process is in, so else it would see the host's tree.
 kernel: admin-guide/cgroup-v1.
 """
 
@@ -38,9 +40,15 @@ class CgroupV1(Cgroup):
         return f"{self.hierarchy.trees[controller][0]}/{self.path}"
 
     def folders(self) -> list[str]:
-        """One for each hierarchy."""
-        points = dict.fromkeys(point for point, _ in self.hierarchy.trees.values())
+        """One for each hierarchy, the v2 tree's last."""
+        points = dict.fromkeys(point for point, _ in (*self.hierarchy.trees.values(), self.hierarchy.unified) if point)
         return [f"{point}/{self.path}" for point in points]
+
+    def _counted(self) -> str:
+        """Its directory in a hierarchy that can be asked for processes."""
+        return next(
+            self.folder(name) for name in ("pids", "memory", "cpu", *self.hierarchy.trees) if name in self.hierarchy.trees
+        )
 
     def make(self) -> None:
         for folder in self.folders():
@@ -61,12 +69,15 @@ class CgroupV1(Cgroup):
         for group, values in resources.items():
             if group == "devices":
                 self._devices(values)
-            elif group == "memory":
+                continue
+            if not isinstance(values, dict):
+                raise TuidockError(f"cgroup v1 has no file for {group}", "leave it out of linux.resources")
+            if group == "memory":
                 self._memory(values)
             elif group == "pids":
                 limit = values["limit"]
                 files.write(f"{self.folder('pids')}/pids.max", str(limit) if limit > 0 else "max")
-            for key, value in values.items() if isinstance(values, dict) else ():
+            for key, value in values.items():
                 if (group, key) in LIMITS:
                     controller, name = LIMITS[group, key]
                     files.write(f"{self.folder(controller)}/{name}", str(value))
@@ -78,32 +89,40 @@ class CgroupV1(Cgroup):
         folder = self.folder("memory")
         limit, swap = values.get("limit"), values.get("swap")
         plain, both = f"{folder}/memory.limit_in_bytes", f"{folder}/memory.memsw.limit_in_bytes"
-        if limit is not None:
-            files.write(plain, str(limit))
-        if swap is not None and os.path.exists(both):  # absent where the kernel does not count swap
-            files.write(both, str(swap))
+        counted = os.path.exists(both)  # absent where the kernel does not count swap
+        if limit is not None and limit < 0 and swap is None:
+            swap = -1
+        changes = [(path, value) for path, value in ((plain, limit), (both, swap)) if value is not None]
+        room = files.number(both) or 1 << 63  # what is in force; "no limit" is the most there is
+        if swap is not None and (swap < 0 or swap > room):
+            changes.reverse()
+        for path, value in changes:
+            if path == plain or counted:
+                files.write(path, str(value))
 
     def _devices(self, rules: list[dict[str, Any]]) -> None:
         folder = self.folder("devices")
         for rule in rules:
-            major, minor = rule.get("major"), rule.get("minor")
-            numbers = f"{'*' if major is None else major}:{'*' if minor is None else minor}"
-            kind = rule.get("type", "a")
-            line = "a" if kind == "a" else f"{kind} {numbers} {rule.get('access', 'rwm')}"
-            files.write(f"{folder}/devices.{'allow' if rule['allow'] else 'deny'}", line)
+            numbers = ["*" if rule.get(name) is None or rule[name] < 0 else str(rule[name]) for name in ("major", "minor")]
+            access, kind = rule.get("access") or "rwm", rule.get("type", "a")
+            lines = [f"{kind} {':'.join(numbers)} {access}"]
+            if kind == "a":  # to the kernel that is everything, whatever comes behind it
+                everything = numbers == ["*", "*"] and set(access) == set("rwm")
+                lines = ["a"] if everything else [f"{one} {':'.join(numbers)} {access}" for one in "bc"]
+            for line in lines:
+                files.write(f"{folder}/devices.{'allow' if rule['allow'] else 'deny'}", line)
 
     def exists(self) -> bool:
         return any(os.path.isdir(folder) for folder in self.folders())
 
-    def descriptor(self) -> int:
-        return -1
-
     def enter(self, pid: int) -> None:
+        born_in = f"{self.hierarchy.unified[0]}/{self.path}"
         for folder in self.folders():
-            files.write(f"{folder}/cgroup.procs", str(pid))
+            if folder != born_in:
+                files.write(f"{folder}/cgroup.procs", str(pid))
 
     def pids(self) -> list[int]:
-        return files.pids(self.folder("pids" if "pids" in self.hierarchy.trees else "memory"))
+        return files.pids(self._counted())
 
     def kill(self) -> None:
         deadline = time.monotonic() + files.PATIENCE
@@ -113,6 +132,8 @@ class CgroupV1(Cgroup):
                     os.kill(pid, 9)
                 except ProcessLookupError:
                     pass
+            if "freezer" in self.hierarchy.trees:
+                files.thaw(self.folder("freezer"))  # a frozen process does not end before it is thawed
             if time.monotonic() > deadline:
                 raise TuidockError(f"processes {pids} do not end", "dmesg may say why")
             time.sleep(0.002)
@@ -129,33 +150,47 @@ class CgroupV1(Cgroup):
         deadline = time.monotonic() + files.PATIENCE
         while files.read(path) != state:  # FREEZING, until the last process has stopped
             if time.monotonic() > deadline:
-                raise TuidockError(f"{path} does not become {state}")
+                files.thaw(os.path.dirname(path))  # half frozen is of no use to anybody
+                raise TuidockError(f"cgroup: {path} does not become {state}", "dmesg may say which process does not stop")
             files.write(path, state)
             time.sleep(0.001)
 
     def read(self) -> dict[str, int]:
         trees = self.hierarchy.trees
-        memory, found = self.folder("memory"), dict.fromkeys(("cpu_ns", "pids", "pids_limit", "read_bytes", "write_bytes"), 0)
-        used = files.number(f"{memory}/memory.usage_in_bytes")
-        cache = files.keyed(f"{memory}/memory.stat").get("total_inactive_file", 0)
+        names = ("cpu_ns", "memory", "memory_limit", "pids", "pids_limit", "read_bytes", "write_bytes")
+        found = dict.fromkeys(names, 0)
+        if "memory" in trees:
+            memory = self.folder("memory")
+            cache = files.keyed(f"{memory}/memory.stat").get("total_inactive_file", 0)
+            found["memory"] = max(0, files.number(f"{memory}/memory.usage_in_bytes") - cache)
+            found["memory_limit"] = files.number(f"{memory}/memory.limit_in_bytes")
         if "cpuacct" in trees:
             found["cpu_ns"] = files.number(f"{self.folder('cpuacct')}/cpuacct.usage")
         if "pids" in trees:
             found["pids"] = files.number(f"{self.folder('pids')}/pids.current")
             found["pids_limit"] = files.number(f"{self.folder('pids')}/pids.max")
         if "blkio" in trees:
-            for line in files.read(f"{self.folder('blkio')}/blkio.throttle.io_service_bytes").splitlines():
+            for line in files.read(f"{self.folder('blkio')}/blkio.throttle.io_service_bytes_recursive").splitlines():
                 words = line.split()
                 if len(words) == 3 and words[1] in ("Read", "Write"):
                     found[f"{words[1].lower()}_bytes"] += int(words[2])
-        limit = files.number(f"{memory}/memory.limit_in_bytes")
-        return {**found, "memory": max(0, used - cache), "memory_limit": 0 if limit >= 1 << 60 else limit}
+        return found
 
     def oom_kills(self) -> int:
+        """v1 counts them where the process was, so those below are added."""
+        if "memory" not in self.hierarchy.trees:
+            return 0
         folder = self.folder("memory")
         return sum(files.keyed(f"{path}/memory.oom_control").get("oom_kill", 0) for path in files.below(folder))
 
     def remove(self) -> None:
+        self._let_go()
+        failed = None
         for folder in self.folders():
-            files.remove(folder)
+            try:
+                files.remove(folder)
+            except TuidockError as error:
+                failed = failed or error
             files.remove_if_empty(os.path.dirname(folder))
+        if failed is not None:
+            raise failed

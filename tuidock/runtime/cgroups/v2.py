@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tuidock.runtime.cgroups import Hierarchy
+
 WANTED = ("cpuset", "cpu", "io", "memory", "pids")
 
 
 class CgroupV2(Cgroup):
     """One directory."""
 
-    _held = -1
+    def __init__(self, path: str, hierarchy: Hierarchy) -> None:
+        super().__init__(path, hierarchy)
+        self.closed: dict[str, TuidockError] = {}
+        """Controllers that could not be switched on, and why."""
 
     @property
     def folder(self) -> str:
@@ -36,10 +41,10 @@ class CgroupV2(Cgroup):
             for name in missing:
                 try:
                     files.write(f"{folder}/cgroup.subtree_control", f"+{name}")
-                except TuidockError:
-                    # real-time processes keep cpu from being switched on, and a part of another's tree may be closed:
-                    # what needs the controller says so when its file is missing
-                    continue
+                except TuidockError as error:
+                    # real-time processes keep cpu from being switched on, and in a part of another's tree there may be
+                    # processes: only a limit that needs the controller fails
+                    self.closed.setdefault(name, error)
             folder = f"{folder}/{part}"
 
     def limit(self, resources: Mapping[str, Any]) -> None:
@@ -53,15 +58,14 @@ class CgroupV2(Cgroup):
                 path = f"{self.folder}/{name}"
                 if name == "memory.swap.max" and not os.path.exists(path):
                     continue  # the kernel does not count swap
+                controller = name.partition(".")[0]
+                if controller in self.closed and not os.path.exists(path):
+                    why = self.closed[controller]
+                    raise TuidockError(f"cgroup controller {controller} cannot be used: {why.message}", why.hint) from why
                 files.write(path, value)
 
     def exists(self) -> bool:
         return os.path.isdir(self.folder)
-
-    def descriptor(self) -> int:
-        if self._held < 0:
-            self._held = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return self._held
 
     def enter(self, pid: int) -> None:
         """It was born in it."""
@@ -95,7 +99,12 @@ class CgroupV2(Cgroup):
         deadline = time.monotonic() + files.PATIENCE
         while files.keyed(f"{self.folder}/cgroup.events").get("frozen") != int(state):
             if time.monotonic() > deadline:
-                raise TuidockError(f"{self.folder} does not freeze or thaw")
+                if state == "1":
+                    files.write(f"{self.folder}/cgroup.freeze", "0")  # half frozen is of no use to anybody
+                raise TuidockError(
+                    f"cgroup {self.folder} does not freeze" if state == "1" else f"cgroup {self.folder} does not thaw",
+                    "dmesg may say which process does not stop",
+                )
             time.sleep(0.001)
 
     def read(self) -> dict[str, int]:
@@ -122,9 +131,7 @@ class CgroupV2(Cgroup):
         return files.keyed(f"{self.folder}/memory.events").get("oom_kill", 0)
 
     def remove(self) -> None:
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
+        self._let_go()
         files.remove(self.folder)
         files.remove_if_empty(os.path.dirname(self.folder))
 
@@ -136,21 +143,29 @@ def unified(group: str, values: Mapping[str, Any]) -> dict[str, str]:
     Raises TuidockError for a key that v2 has nothing for.
     """
     found: dict[str, str] = {}
+    if not hasattr(values, "items"):
+        raise TuidockError(f"cgroup v2 has no file for {group}", "leave it out of linux.resources")
     for key, value in values.items():
         name = f"{group}.{key}"
         if name == "memory.limit":
             found["memory.max"] = "max" if value < 0 else str(value)
         elif name == "memory.swap":
-            limit = values.get("limit", 0)
-            found["memory.swap.max"] = "max" if value < 0 else str(max(0, value - limit))
+            limit = values.get("limit") or -1
+            if 0 <= value < limit or limit < 0 <= value:
+                raise TuidockError(
+                    f"memory and swap together, {value}, with a memory limit of {limit}: swap alone would be less than none",
+                    "linux.resources.memory.swap counts both and needs a limit that is not above it",
+                )
+            found["memory.swap.max"] = "max" if value < 0 else str(value - limit)
         elif name == "memory.reservation":
-            found["memory.low"] = str(value)
+            found["memory.low"] = "max" if value < 0 else str(value)
         elif name == "cpu.quota":
             found["cpu.max"] = f"{'max' if value <= 0 else value} {values.get('period', 100_000)}"
         elif name == "cpu.period":
             found.setdefault("cpu.max", f"max {value}")
         elif name == "cpu.shares":
-            found["cpu.weight"] = str(weight(value))
+            if value:  # 0 leaves it as it is
+                found["cpu.weight"] = str(weight(value))
         elif name in ("cpu.cpus", "cpu.mems"):
             found[f"cpuset.{key}"] = str(value)
         elif name == "pids.limit":
