@@ -38,7 +38,7 @@ def read(path: str) -> Elf | None:
     try:
         with open(path, "rb") as file:
             return _read(file)
-    except (OSError, struct.error, ValueError):
+    except (OSError, struct.error, ValueError, IndexError, OverflowError, StopIteration):
         return None
 
 
