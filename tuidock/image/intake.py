@@ -31,7 +31,7 @@ from tuidock.oci.value import Value
 from tuidock.storage.blobs import Blobs, Ingest, sync_folder
 from tuidock.storage.layers import Layer, Layers
 from tuidock.storage.locks import Lock
-from tuidock.storage.staging import Workspace, sweep
+from tuidock.storage.staging import Workspace, empty_trash, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -108,6 +108,7 @@ class Intake:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.workspace.__exit__(kind, error, trace)
+        empty_trash(self.roots)  # of a tree without a name, whose place a new one has taken
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise TuidockError(f"no space left under {self.roots.data}", "`tuidock rmi` frees some") from error
 
