@@ -55,6 +55,7 @@ CONTAINER = (
     Key("e", "execute", "Exec", "Run one command in the container", "container", 13, _running),
     Key("t", "stop", "Stop", "Ask it to end; end it after its time of grace", "container", 14, _running),
     Key("r", "restart", "Restart", "Stop the container and start it again", "container", 15, _running),
+    Key("p", "pause", "Pause", "Freeze all its processes; once more lets them go on", "container", 16, _running),
     Key("a", "attach", "Attach", "Attach the terminal; ctrl+p ctrl+q leaves it", "container", 31, _running),
     Key("K", "kill", "Kill", "End the container at once, by SIGKILL", "container", 32, _running),
     Key("d", "remove_container", "Remove", "Remove it with its read-write layer and its log", "container", 20),

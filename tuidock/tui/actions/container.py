@@ -37,6 +37,13 @@ class ContainerActions(Acting):
         name = self.container.name
         self.perform(f"restarting {name}", lambda engine, tell: engine.containers.restart(name, None))
 
+    def action_pause(self) -> None:
+        name = self.container.name
+        if self.container.status == "paused":
+            self.perform(f"letting {name} go on", lambda engine, tell: engine.containers.unpause(name))
+        else:
+            self.perform(f"pausing {name}", lambda engine, tell: engine.containers.pause(name))
+
     def action_remove_container(self) -> None:
         """Says first what goes: the changes of the read-write layer are counted for that."""
         container = self.container

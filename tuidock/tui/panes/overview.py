@@ -148,7 +148,7 @@ def _facts(container: Container, sample: Sample | None, width: int) -> list[tupl
         found.append(("pid", Content.assemble(str(container.pid), (f"  on this machine{inside}", "$muted"))))
     found += [
         ("host name", config.get("Hostname") or "–"),
-        ("network", request.get("network") or "none"),
+        ("network", ", ".join([request.get("network") or "none", *request.get("networks", ())])),
         ("limits", ", ".join(limits) or Content.styled("none", "$muted")),
     ]
     if container.mounts:

@@ -27,7 +27,7 @@ _LINES = (
     ("env", "NAME=VALUE …"),
     ("memory", "64m"),
     ("cpus", "0.5"),
-    ("network", "none, host, container:NAME"),
+    ("network", "none, NAME, host, container:NAME"),
     ("user", "name or uid[:gid]"),
     ("workdir", "/"),
     ("hostname", ""),
@@ -148,6 +148,8 @@ class RunForm(Dialog[str]):
                     self.query_one(f"#{name}", Input).focus()
                     raise ValueError(f"{name}: {error}") from error
                 fields[option.field] = value
+        if networks := fields.pop("network", ()):
+            fields["network"], fields["networks"] = networks[0], networks[1:]
         return RunRequest(
             self._text("image"), tuple(shlex.split(self._text("command"))), self._text("name"), detach=True, **fields
         )
