@@ -41,7 +41,7 @@ def parse(text: str) -> list[Instruction]:
 
     try:
         commands = dockerfile.parse_string(text)
-    except dockerfile.GoParseError as error:
+    except (dockerfile.GoParseError, UnicodeDecodeError) as error:  # it cuts some words in the middle of a letter
         raise UsageError(f"{text!r} is not an instruction: {error}", "as in a Dockerfile: -c 'CMD [\"/bin/sh\"]'") from error
     return [
         Instruction(command.cmd.upper(), command.value, command.flags, is_json=command.json, text=command.original)
