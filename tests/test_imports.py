@@ -23,8 +23,9 @@ FORBIDDEN = (
     "ipaddress", "json", "logging", "multiprocessing", "pathlib", "pickle", "platform", "random", "re", "shlex", "shutil",
     "socket", "string", "subprocess", "tarfile", "tempfile", "textwrap", "threading", "traceback", "typing", "urllib", "uuid",
     "dockerfile", "httpx", "humanize", "psutil", "pygments", "pyroute2", "rich", "textual",
-    "tuidock.tui", "tuidock.engine.commit", "tuidock.engine.events", "tuidock.engine.explain", "tuidock.engine.images",
-    "tuidock.engine.stats", "tuidock.image.archive", "tuidock.image.changes", "tuidock.image.tarwriter", "tuidock.image.unpack",
+    "tuidock.tui", "tuidock.engine.commit", "tuidock.engine.copying", "tuidock.engine.events", "tuidock.engine.explain",
+    "tuidock.engine.images", "tuidock.engine.stats",
+    "tuidock.image.archive", "tuidock.image.changes", "tuidock.image.tarwriter", "tuidock.image.unpack",
 )  # fmt: skip
 """Not on the path of `run`."""
 

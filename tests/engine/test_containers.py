@@ -165,6 +165,11 @@ def test_a_fresh_volume_gets_the_images_content_with_owners_and_modes_and_only_o
     assert run(engine, "ls", "/home", volumes=("other:/home:nocopy",)).out == ""
 
 
+def test_a_fresh_volume_gets_the_images_files_from_the_overlay(engine):
+    """copy_file_range(2) does not go from one kind of file system to another."""
+    assert run(engine, "sh", "-c", "cat /etc/group", volumes=("/etc",)).out == run(engine, "cat", "/etc/group").out != ""
+
+
 def test_a_missing_host_directory_is_made(engine, tmp_path):
     assert run(engine, "touch", "/x/y", volumes=(f"{tmp_path}/a/b:/x",)).status == 0
     assert os.listdir(tmp_path / "a" / "b") == ["y"]

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("exec", "Attach local standard input, output, and error streams to a running container"),
     "commit": ("changes", "Create a new image from a container's changes"),
     "completion": ("completion", "Print the completion script of a shell"),
+    "cp": ("copy", "Copy files/folders between a container and the local filesystem"),
     "create": ("run", "Create a new container"),
     "diff": ("changes", "Inspect changes to files or directories on a container's filesystem"),
     "events": ("events", "Get real time events"),
@@ -69,11 +70,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": (
         "Manage containers",
         {
-            "attach": "attach", "commit": "commit", "create": "create", "diff": "diff", "exec": "exec", "export": "export",
-            "inspect": "container inspect", "kill": "kill", "logs": "logs", "ls": "ps", "prune": "container prune",
-            "rename": "rename", "restart": "restart", "rm": "rm", "run": "run", "start": "start", "stats": "stats",
-            "stop": "stop", "top": "top", "wait": "wait",
-            "pause": "pause", "unpause": "unpause", "update": "update",
+            "attach": "attach", "commit": "commit", "cp": "cp", "create": "create", "diff": "diff", "exec": "exec",
+            "export": "export", "inspect": "container inspect", "kill": "kill", "logs": "logs", "ls": "ps",
+            "pause": "pause", "prune": "container prune", "rename": "rename", "restart": "restart", "rm": "rm",
+            "run": "run", "start": "start", "stats": "stats", "stop": "stop", "top": "top", "unpause": "unpause",
+            "update": "update", "wait": "wait",
         },
     ),
     "image": (
@@ -114,8 +115,8 @@ HIDDEN: dict[str, dict[str, str]] = {
 """Second words that docker takes, too, without showing them in a group's list."""
 
 LATER = (
-    "build", "builder", "buildx", "compose", "cp", "login", "logout", "manifest",
-    "port", "pull", "push", "search", "container cp",
+    "build", "builder", "buildx", "compose", "login", "logout", "manifest",
+    "port", "pull", "push", "search",
     "container port",
     "image build", "image pull", "image push", "volume update",
 )  # fmt: skip

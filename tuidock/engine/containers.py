@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     from tuidock.engine import Engine
     from tuidock.engine.commit import Preview
+    from tuidock.engine.copying import Copied
     from tuidock.engine.explain import Call
     from tuidock.engine.reconcile import Container
-    from tuidock.engine.requests import CommitRequest, LogRequest
+    from tuidock.engine.requests import CommitRequest, CopyRequest, LogRequest
     from tuidock.engine.views import Namespace, Stack
     from tuidock.image.changes import Change
     from tuidock.image.intake import Progress
@@ -682,6 +683,18 @@ class Containers:
         from tuidock.engine import copying
 
         copying.export(self.engine, self.get(name), descriptor)
+
+    def copy_out(self, request: CopyRequest, descriptor: int = -1) -> Copied:
+        """Files of it to the host; or to `descriptor` as a tar.  Raises NotFound, UsageError, Refused."""
+        from tuidock.engine import copying
+
+        return copying.copy_out(self.engine, request, descriptor)
+
+    def copy_in(self, request: CopyRequest, descriptor: int = -1) -> Copied:
+        """Files of the host, or the tar of `descriptor`, into it.  Raises NotFound, UsageError, Refused, Conflict."""
+        from tuidock.engine import copying
+
+        return copying.copy_in(self.engine, request, descriptor)
 
     def explain(self, name: str) -> builtins.list[Call]:
         """The record of its last start."""

@@ -18,8 +18,11 @@ import resource
 import signal
 import sys as interpreter
 
-from tuidock.errors import TuidockError
-from tuidock.image.tarwriter import END, Members, walk
+from tuidock.engine import copyrules
+from tuidock.engine.receiving import Receiver
+from tuidock.errors import Conflict, Refused, TuidockError
+from tuidock.image.tarstream import TarStream
+from tuidock.image.tarwriter import CHUNK, END, Members, walk
 from tuidock.oci.jsontext import dumps, loads
 from tuidock.oci.value import Value
 from tuidock.runtime import syscalls as sys
@@ -27,7 +30,7 @@ from tuidock.runtime.mounts import CopyUp, Overlay, open_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 
@@ -113,7 +116,43 @@ def export(_asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"export": export}
+def look(asked: dict[str, Any]) -> dict[str, Any]:
+    """What `path` leads to: a line of JSON (unless `bare`), then the thing itself as a tar."""
+    missing = copyrules.in_container(asked["container"])
+    found = copyrules.source(asked["path"], follow=asked["follow"], missing=missing)
+    if not asked["bare"]:
+        _write(dumps(found.as_dict()).encode() + b"\n")
+    send(copyrules.tar(found))
+    send([END])
+    return {}
+
+
+def receive(asked: dict[str, Any]) -> dict[str, Any]:
+    """A tar from stdin, to where `path` leads or, if it is the host's, into the root that this is."""
+    place = copyrules.destination(
+        asked["path"], asked["name"], is_dir=asked["is_dir"], shown=asked["shown"], stream=asked["stream"],
+        missing=copyrules.in_container(asked["container"]),
+    )  # fmt: skip
+    if asked["read_only"] and os.stat(place.folder).st_dev == os.stat("/").st_dev:
+        raise Conflict("container rootfs is marked read-only", "it was made with --read-only; its volumes can be written")
+    read = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal read
+        while content := os.read(0, CHUNK):
+            read += len(content)
+            yield content
+
+    archive = TarStream(chunks())
+    receiver = Receiver(place.folder, asked["prefix"], place.name, trusting=asked["trusting"], links=asked["links"])
+    receiver.receive(archive)
+    archive.drain()
+    if not archive.ended and read:
+        raise Refused("unexpected EOF", "the tar has no end: was all of it written?")
+    return {"bytes": read, "skipped": receiver.skipped}
+
+
+TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"export": export, "look": look, "receive": receive}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -119,3 +119,19 @@ class CommitRequest(Value):
     """whether a running container stands still meanwhile"""
     epoch: int = -1
     """SOURCE_DATE_EPOCH: seconds since the epoch that no time in the image is later than; -1 for none"""
+
+
+class CopyRequest(Value):
+    """`cp`, in either direction."""
+
+    container: str
+    inside: str
+    """the path in the container, from its root; `/` or `/.` at its end means what docker says it means"""
+    outside: str = ""
+    """the path on the host, absolute; empty where a tar is streamed"""
+    shown: str = ""
+    """the destination as the user wrote it, for messages"""
+    follow: bool = False
+    """whether a link as the source is followed"""
+    archive: bool = False
+    """on the way out: keep owners, setuid bits, capabilities and devices"""

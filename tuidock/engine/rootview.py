@@ -157,3 +157,8 @@ class Task:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def host_view(folder: str) -> dict[str, Any]:
+    """A directory of the host as the whole root."""
+    return {"rootfs": folder}

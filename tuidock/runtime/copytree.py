@@ -63,7 +63,7 @@ def _copy_file(source: int, target: int, name: str, size: int) -> None:
     try:
         position = 0
         while position < size:
-            moved = os.copy_file_range(reader, writer, CHUNK)
+            moved = os.sendfile(writer, reader, position, CHUNK)  # copy_file_range(2) does not go from an overlay to a disk
             if not moved:
                 break
             position += moved
