@@ -55,6 +55,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "network rm": ("network", "Remove one or more networks"),
     "system df": ("df", "Show disk usage"),
     "system prune": ("prune", "Remove unused data"),
+    "system start": ("boot", "Start the containers that their restart policies want to run"),
+    "system stop": ("boot", "Stop all containers, so that system start starts them again"),
+    "system unit": ("boot", "Print a systemd unit that does both at boot and at shutdown"),
     "volume create": ("volume", "Create a volume"),
     "volume inspect": ("inspect", "Display detailed information on one or more volumes"),
     "volume ls": ("volume", "List volumes"),
@@ -93,7 +96,8 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "system": (
         "Manage tuidock",
-        {"df": "system df", "events": "events", "info": "info", "prune": "system prune"},
+        {"df": "system df", "events": "events", "info": "info", "prune": "system prune", "start": "system start",
+         "stop": "system stop", "unit": "system unit"},
     ),
     "volume": (
         "Manage volumes",

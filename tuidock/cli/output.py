@@ -71,6 +71,8 @@ def status_text(container: Container, now: int = 0) -> str:
         return f"Up {human_duration((now - container.started_at) / NANO)}"
     if container.status == "paused":
         return f"Up {human_duration((now - container.started_at) / NANO)} (Paused)"
+    if container.status == "restarting":
+        return f"Restarting ({container.exit_code}) {ago(container.finished_at, now)}"
     if container.status == "removing":
         return "Removal In Progress"
     if container.status == "exited":

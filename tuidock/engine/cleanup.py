@@ -1,9 +1,11 @@
 """The clean-up command: what a monitor starts when its container has ended and no front end waits.
 
-It enters by the same door as everybody (`Containers.finish`).
+It enters by the same door as everybody (`Containers.finish`), and stays for a container that is to start again.
 """
 
 from __future__ import annotations
+
+import os
 
 from tuidock.engine import Engine
 from tuidock.errors import NoSuchContainer
@@ -15,10 +17,16 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """arguments: data root, run root, container id."""
-    data, run, container_id = arguments
-    engine = Engine(Roots(data, run))
+    """arguments: data root, run root, container id; and any fourth word to be nobody's child."""
+    data, run, container_id, *alone = arguments
+    if alone and os.fork():
+        os._exit(0)
+    containers = Engine(Roots(data, run)).containers
     try:
-        engine.containers.finish(container_id)
+        containers.finish(container_id)
+        if containers.find(container_id).restarting:
+            from tuidock.engine import restarts
+
+            restarts.carry_on(containers, container_id)
     except NoSuchContainer:
         pass  # somebody has removed it meanwhile

@@ -103,6 +103,13 @@ class Containers:
 
             wiring.check(self.engine, request)
         signals.number(config.get("StopSignal") or DEFAULT_STOP)
+        if request.restart != "no":
+            from tuidock.engine import restarts
+
+            if not restarts.policy(request.restart).never and request.remove:
+                raise UsageError(
+                    "conflicting options: cannot specify both --restart and --rm", "--rm removes it at its first end"
+                )
         identity.capabilities(request.cap_add, request.cap_drop, privileged=request.privileged)
         self._resources(request)
         for word in request.security_opt:
@@ -166,18 +173,27 @@ class Containers:
 
     def start(
         self, name: str, *, session: bool = False, cleanup_here: bool = False, size: tuple[int, int] = (0, 0),
-        monitor: Spawned | None = None,
+        monitor: Spawned | None = None, again: bool = False,
     ) -> Session | None:  # fmt: skip
         """Start a container that is made or has ended.
 
         session: attach from the first byte on and return that session.  cleanup_here: the caller promises to call
         `finish` with it; if it dies before, the monitor sees to it.  size: rows and columns of the terminal.
-        monitor: one that was spawned ahead; else it is spawned now.
+        monitor: one that was spawned ahead; else it is spawned now.  again: by its restart policy, if that still wants it.
         Raises CommandNotFound (127), CommandNotExecutable (126), RuntimeFailure; the container is `created` then.
         """
         container = reconcile.find(self.database, name)
         with self._lock(container.id) as lock:
             container = self._settled(container.id, lock)
+            if again or container.restarting:
+                from tuidock.engine import restarts
+
+                if not again:
+                    restarts.dismiss(container)
+                elif not restarts.due(container):
+                    return None
+            if not again and (container.restart_count or container.stopped_by):
+                container = self._reset_restarts(container)
             if container.paused:
                 raise Conflict("cannot start a paused container", f"`tuidock unpause {name}` lets it go on")
             if container.running:
@@ -185,7 +201,8 @@ class Containers:
                     return lifecycle.attached(self.roots.container(container.id).socket)
                 return None
             try:
-                started, state = self._start(container, session=session, cleanup_here=cleanup_here, size=size, monitor=monitor)
+                promised = cleanup_here and container.request.get("restart", "no") == "no"
+                started, state = self._start(container, session=session, cleanup_here=promised, size=size, monitor=monitor)
             except BaseException as error:
                 self._failed(container, lock, error)
                 raise
@@ -200,6 +217,14 @@ class Containers:
             return started
         started.close()
         return None
+
+    def _reset_restarts(self, container: Container) -> Container:
+        """Somebody starts it: its restarts count from here."""
+        with self.database.transaction() as transaction:
+            transaction.execute(
+                "UPDATE containers SET restart_count = 0, restart_pause = 0, stopped_by = '' WHERE id = ?", (container.id,)
+            )
+        return container.replace(restart_count=0, restart_pause=0, stopped_by="")
 
     def _start(
         self,
@@ -240,6 +265,7 @@ class Containers:
             stdin=interactive, stdin_once=interactive and session and bool(container.config["Config"]["StdinOnce"]),
             init=request.init, attach=session, cleans=cleanup_here, remove=request.remove,
             stop_signal=signals.number(stop_signal(container)), calls=calls,
+            only_stop_signal="StopSignal" in container.config["Config"],
         )  # fmt: skip
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
@@ -259,8 +285,8 @@ class Containers:
         status = error.exit_status if isinstance(error, TuidockError) else 128
         with self.database.transaction() as transaction:
             transaction.execute(
-                "UPDATE containers SET status = 'created', error = ?, exit_code = ? WHERE id = ?",
-                (message, status, container.id),
+                "UPDATE containers SET status = ?, error = ?, exit_code = ? WHERE id = ?",
+                ("exited" if container.restarting else "created", message, status, container.id),
             )
             transaction.tell("container", "die", container.id, {**reconcile.attributes(container), "exitCode": str(status)})
         remove_tree(self.roots.container(container.id).run)
@@ -323,7 +349,7 @@ class Containers:
                     break
                 time.sleep(0.01)
                 container = self._settled(container_id, lock)
-            if container.status == "exited":
+            if container.status in ("exited", "restarting"):
                 remove_tree(self.roots.container(container.id).run)
                 if container.removes_itself:
                     self._remove(container, lock, volumes=True)
@@ -332,14 +358,15 @@ class Containers:
             session.close()
         return container.exit_code
 
-    def stop(self, name: str, *, timeout: float | None = None, signal: str = "") -> int:
+    def stop(self, name: str, *, timeout: float | None = None, signal: str = "", by: str = "user") -> int:
         """Ask a container to end, and end it if it does not.
 
         timeout: seconds from the stop signal to SIGKILL; None: as the container says, else 10; 0 kills at once, a
-        negative number waits for ever (as docker).  signal: instead of the container's stop signal.
+        negative number waits for ever (as docker).  signal: instead of the container's stop signal.  by: who keeps it from
+        starting again, `user` or `system`.
         Returns the exit status, 0 to 255, 128 + N if signal N ended it; of a container that had ended before, the old one.
         """
-        container = self.get(name)
+        container = self._marked(name, by)
         if not container.running:
             return container.exit_code
         config = container.config["Config"]
@@ -366,6 +393,10 @@ class Containers:
         container = self.get(name)
         number = signals.number(signal)
         ends = number == 9 or number == signals.number(stop_signal(container)) or "StopSignal" not in container.config["Config"]
+        if ends and (container.running or container.restarting):
+            was_restarting, container = container.restarting, self._marked(container.id, "user")
+            if was_restarting and not container.running:
+                return
         if not container.running or not lifecycle.kill(container.pid, container.start_time, number):
             raise NotRunning(name, container.status)
         if ends:
@@ -373,6 +404,26 @@ class Containers:
         self._tell(container, "kill", signal=str(number))
         if number == 9:
             self._end(container, self._watch(container), GRACE)
+
+    def _marked(self, name: str, by: str) -> Container:
+        """The container, after it was written down who ends it: so its policy does not start it again.
+
+        One that waits for its next start waits no longer.
+        """
+        container = self.get(name)
+        for _ in range(100):
+            if not container.running and not container.restarting:
+                break
+            with self.database.transaction() as transaction:
+                transaction.execute("UPDATE containers SET stopped_by = ? WHERE id = ?", (by, container.id))
+            container = self.get(container.id)
+            if not container.restarting:
+                break
+            from tuidock.engine import restarts
+
+            restarts.give_up(self, container.id)
+            container = self.get(container.id)
+        return container
 
     def restart(self, name: str, timeout: float | None = None, signal: str = "") -> None:
         """Stop, then start; one that does not run is started.  timeout, signal: as in `stop`."""
@@ -382,8 +433,14 @@ class Containers:
         self._tell(container, "restart")
 
     def wait(self, name: str) -> int:
-        """Wait until it has ended.  Returns its exit status; of one that does not run the last one, at once."""
+        """Wait until it has ended.  Returns its exit status; of one that does not run the last one, at once.
+
+        One that waits for its next start counts as one that runs, as with docker.
+        """
         container = self.get(name)
+        while container.restarting:
+            time.sleep(0.05)
+            container = self.get(container.id)
         status = self._end(container, self._watch(container), None) if container.running else container.exit_code
         return reconcile.LOST if status is None else status
 
@@ -451,12 +508,14 @@ class Containers:
         Raises InUse for one that runs.
         """
         container = self.get(name)
-        if container.running and not force:
+        if (container.running or container.restarting) and not force:
             first = "unpause and stop" if container.paused else "stop"
             raise InUse(
                 f"cannot remove container {name}: container is {container.status}",
                 f"{first} it first (`tuidock stop {name}`), or `tuidock rm -f {name}`",
             )
+        if container.running or container.restarting:
+            container = self._marked(container.id, "user")
         if container.running:
             watch = self._watch(container)
             lifecycle.kill(container.pid, container.start_time, 9)
@@ -507,6 +566,10 @@ class Containers:
         Raises NotRunning, CommandNotFound (127), CommandNotExecutable (126).
         """
         container = self.get(request.container)
+        if container.restarting:
+            from tuidock.engine import pausing
+
+            pausing.refuse_restarting(container, request.container)
         if not container.running:
             raise NotRunning(request.container, container.status)
         if container.paused:
@@ -571,10 +634,14 @@ class Containers:
         found: builtins.list[Container] = []
         for row in self.database.rows(f"{reconcile.QUERY} ORDER BY created_at DESC"):
             container = self._looked_after(reconcile.container(row))
-            if container is not None and (all or container.running):
+            if container is not None and (all or container.running or container.restarting):
                 found.append(container)
         reconcile.sweep(self.database, self.roots)
         return found
+
+    def find(self, name: str) -> Container:
+        """As the database has it, whatever runs.  Raises as `get` does."""
+        return reconcile.find(self.database, name)
 
     def get(self, name: str) -> Container:
         """By name, id, or the beginning of an id.  Raises NoSuchContainer, AmbiguousName."""
@@ -583,6 +650,9 @@ class Containers:
 
     def _looked_after(self, container: Container) -> Container | None:
         """Settled if it has ended meanwhile; None if that removed it.  One that somebody else works on is left to them."""
+        if container.restarting:
+            self._attend(container)
+            return container
         unfinished = container.status == "removing"
         if not unfinished and not reconcile.ended(container, self.roots):
             return container
@@ -594,11 +664,20 @@ class Containers:
             if (container.status == "exited" and container.removes_itself) or container.status == "removing":
                 self._remove(container, lock, volumes=True)
                 return None
-            return container
         except NoSuchContainer:
             return None
         finally:
             lock.release()
+        if container.restarting:
+            self._attend(container)
+        return container
+
+    def _attend(self, container: Container) -> None:
+        """See that somebody waits for its next start."""
+        from tuidock.engine import restarts
+
+        if not restarts.attended(container) and not container.stopped_by:
+            restarts.send_for(self.roots, container.id)
 
     def _settled(self, container_id: str, lock: Lock) -> Container:
         """The row as it is now, settled; under the lock, which goes if the container has gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tuidock.engine import restarts
 from tuidock.engine.spec import MASKED, READ_ONLY
 from tuidock.runtime import namespaces
 
@@ -107,7 +108,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "LogConfig": {"Type": "local", "Config": {}},
         "NetworkMode": asked["network"],
         "PortBindings": {},
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": restarts.shown(container),
         "AutoRemove": asked["remove"],
         "CapAdd": list(asked["cap_add"]) or None,
         "CapDrop": list(asked["cap_drop"]) or None,

@@ -56,6 +56,8 @@ CREATE = (
     Option("cidfile", "", TEXT, "Write the container ID to the file", group=CONTAINER),
     Option("pull", "", TEXT, 'Pull image before running ("always", "missing", "never")', "missing", group=CONTAINER),
     Option("quiet", "q", BOOL, "Suppress the pull output", group=CONTAINER),
+    Option("restart", "", TEXT, "Restart policy to apply when a container exits (no, always, unless-stopped, on-failure[:N])",
+           "no", field="restart", group=CONTAINER),
     Option("stop-signal", "", TEXT, "Signal to stop the container", field="stop_signal", group=CONTAINER),
     Option("stop-timeout", "", INTEGER, "Timeout (in seconds) to stop a container", field="stop_timeout", group=CONTAINER),
     Option("attach", "a", LIST, "Attach to STDIN, STDOUT or STDERR", field="attach", group=PROCESS),
@@ -106,10 +108,10 @@ RUN = (
 )
 UPDATABLE = (
     "cpu-period", "cpu-quota", "cpu-shares", "cpus", "cpuset-cpus", "cpuset-mems", "memory", "memory-reservation",
-    "memory-swap", "pids-limit",
+    "memory-swap", "pids-limit", "restart",
 )  # fmt: skip
 UPDATE = tuple(option.replace(group="") for option in CREATE if option.name in UPDATABLE)
-UPDATE_LATER = "blkio-weight cpu-rt-period cpu-rt-runtime kernel-memory restart"
+UPDATE_LATER = "blkio-weight cpu-rt-period cpu-rt-runtime kernel-memory"
 EXEC = (
     Option("detach", "d", BOOL, "Detached mode: run command in the background", field="detach"),
     DETACH_KEYS.replace(group=""),
@@ -149,7 +151,7 @@ RUN_LATER = (
     " domainname expose gpus group-add health-cmd health-interval health-retries health-start-interval"
     " health-start-period health-timeout ipc isolation kernel-memory link link-local-ip log-driver log-opt"
     " memory-swappiness mount no-healthcheck oom-kill-disable"
-    " oom-score-adj pid platform publish publish-all restart runtime storage-opt sysctl ulimit use-api-socket userns uts"
+    " oom-score-adj pid platform publish publish-all runtime storage-opt sysctl ulimit use-api-socket userns uts"
     " volume-driver volumes-from"
 )
 """Docker's options of run and create that are not there yet, by name."""

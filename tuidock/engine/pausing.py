@@ -47,8 +47,12 @@ def thaw(containers: Containers, container: Container) -> None:
     """Let it go on after a signal that is to end it, as docker does; nothing to do for one that is not paused."""
     if container.paused:
         cgroup = cgroups.existing(f"{containers.roots.cgroup}/{container.id}")
-        if cgroup is not None:
-            cgroup.thaw()
+        try:
+            if cgroup is not None:
+                cgroup.thaw()
+        except TuidockError:
+            if cgroup is not None and cgroup.exists():  # else SIGKILL was faster: some kernels let it through
+                raise
         _write(containers, container, "running", "unpause")
 
 

@@ -256,7 +256,7 @@ def set_running(transaction: Any, container: Container) -> None:
     """The row of a container that runs now."""
     transaction.execute(
         "UPDATE containers SET status = 'running', pid = ?, monitor_pid = ?, start_time = ?, boot_id = ?, started_at = ?,"
-        " finished_at = 0, exit_code = 0, oom_killed = 0, error = '' WHERE id = ?",
+        " exit_code = 0, oom_killed = 0, error = '' WHERE id = ?",
         (
             container.pid, container.monitor_pid, container.start_time, container.boot_id, container.started_at,
             container.id,
@@ -279,12 +279,19 @@ def _write_end(database: Database, roots: Roots, container: Container, end: dict
         status="exited", pid=0, exit_code=int(end["status"]), oom_killed=bool(end["oom_killed"]),
         finished_at=int(end["finished_at"]) or container.started_at, error=error,
     )  # fmt: skip
+    if container.request.get("restart", "no") != "no":
+        from tuidock.engine import restarts
+
+        container = restarts.after_end(container.replace(stopped_by=container.stopped_by or end.get("stopped_by", "")))
     with database.transaction() as transaction:
         transaction.execute(
-            "UPDATE containers SET status = 'exited', pid = 0, exit_code = ?, oom_killed = ?, finished_at = ?, error = ?"
-            " WHERE id = ?",
-            (container.exit_code, int(container.oom_killed), container.finished_at, error, container.id),
-        )
+            "UPDATE containers SET status = ?, pid = 0, exit_code = ?, oom_killed = ?, finished_at = ?, error = ?,"
+            " monitor_pid = 0, restart_count = ?, restart_pause = ?, restart_at = ?, stopped_by = ? WHERE id = ?",
+            (
+                container.status, container.exit_code, int(container.oom_killed), container.finished_at, error,
+                container.restart_count, container.restart_pause, container.restart_at, container.stopped_by, container.id,
+            ),
+        )  # fmt: skip
         told = attributes(container)
         if container.oom_killed:
             transaction.tell("container", "oom", container.id, told)

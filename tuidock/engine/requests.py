@@ -70,6 +70,8 @@ class RunRequest(Value):
     cpuset_cpus: str = ""
     """0-2,4; empty for all"""
     cpuset_mems: str = ""
+    restart: str = "no"
+    """no, always, unless-stopped, on-failure[:N]"""
 
 
 def on_networks(network: str) -> bool:

@@ -1,4 +1,4 @@
-"""update: other limits for a container that is there, at once if it runs."""
+"""update: other limits and another restart policy for a container that is there, at once if it runs."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def update(containers: Containers, name: str, changes: Mapping[str, Any]) -> Non
     with Held(containers.engine, containers.get(name).id) as container:
         before = run_request(container.request)
         given = {field: value for field, value in changes.items() if value or field == "pids_limit"}
+        if "restart" in given:
+            from tuidock.engine import restarts
+
+            if not restarts.policy(given["restart"]).never and container.removes_itself:
+                raise Conflict(
+                    "Restart policy cannot be updated because AutoRemove is enabled for the container",
+                    "a container of `run --rm` ends once",
+                )
         swap = before.memory_swap or 2 * before.memory
         if "memory" in given and given["memory"] > swap >= 0 and "memory_swap" not in given:
             raise Conflict(

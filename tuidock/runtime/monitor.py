@@ -62,6 +62,8 @@ class Monitor:
         self.listener: _socket.socket | None = None
         self.calls: list[list[object]] = []
         self.settled = False
+        self.stopped_by = ""
+        """Who asked for its end: `user`, by a client's signal, `system`, by this process's own; else empty."""
         self.host = -1
         """The mount namespace that this process came from."""
 
@@ -390,7 +392,11 @@ class Monitor:
             if job.terminal >= 0:
                 terminal.resize(job.terminal, int(asked["rows"]), int(asked["columns"]))
         elif kind == wire.SIGNAL and job is not None:
-            _pass_on(job, int(wire.read_json(payload)["signal"]))
+            number = int(wire.read_json(payload)["signal"])
+            ends = number in (signal.SIGKILL, self.request.get("stop_signal")) or not self.request.get("only_stop_signal")
+            if job is self.container and ends:
+                self.stopped_by = "user"
+            _pass_on(job, number)
         elif kind in (wire.ATTACH, wire.WATCH):
             assert self.container is not None
             client.streams = kind == wire.ATTACH
@@ -436,13 +442,22 @@ class Monitor:
 
     # ending
 
+    def shut_down(self, number: int) -> None:
+        """Who ends the monitor means the container: a machine that shuts down, say."""
+        assert self.container is not None
+        self.stopped_by = "system"
+        _pass_on(self.container, number)
+
     def _finish(self, job: Job) -> None:
         """The container has ended: nothing of it runs, nothing of it is mounted, and its end is on the disk."""
         assert self.cgroup is not None
         request = self.request
         self.cgroup.kill()
         killed = self.cgroup.oom_kills() > 0
-        end = {"status": job.status, "oom_killed": killed, "finished_at": time.time_ns(), "boot_id": bundle.boot_id()}
+        end = {
+            "status": job.status, "oom_killed": killed, "finished_at": time.time_ns(), "boot_id": bundle.boot_id(),
+            "stopped_by": self.stopped_by,
+        }  # fmt: skip
         bundle.write_json(request["exit"], end, lasting=not request.get("remove"))
         self.cgroup.remove()
         sys.umount2(request["rootfs"]["target"], sys.MNT_DETACH)
@@ -484,7 +499,6 @@ def _child(
 
 
 def _pass_on(container: Job, number: int) -> None:
-    """Who ends the monitor means the container: a machine that shuts down, say."""
     if container.status is None:
         try:
             signal.pidfd_send_signal(container.pidfd, number)
@@ -550,8 +564,7 @@ def main() -> None:
     monitor.join(client, monitor.container)
     client.send(wire.pack_json(wire.READY, state))
     stop = int(request.get("stop_signal", signal.SIGTERM))
-    container = monitor.container
-    signal.signal(signal.SIGTERM, lambda *_: _pass_on(container, stop))
+    signal.signal(signal.SIGTERM, lambda *_: monitor.shut_down(stop))
     monitor.calls = []
     for descriptor in request["namespaces"].values():
         os.close(descriptor)

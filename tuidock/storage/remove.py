@@ -65,10 +65,16 @@ def _empty(top: int, device: int, shown: str) -> None:
 
 
 def _unlink(folder: int, name: str, device: int, shown: str) -> bool:
-    """Remove one thing if it is no directory or an empty one; False if it has something in it."""
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if not stat.S_ISDIR(found.st_mode):
-        os.unlink(name, dir_fd=folder)
+    """Remove one thing if it is no directory or an empty one; False if it has something in it.
+
+    What somebody else has removed meanwhile is removed: a monitor takes its socket away while its folder goes.
+    """
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode):
+            os.unlink(name, dir_fd=folder)
+            return True
+    except FileNotFoundError:
         return True
     try:
         if found.st_dev != device:
