@@ -139,7 +139,7 @@ def test_a_file_is_not_read_in_part(files):
 
 
 def test_numbers_of_a_bundle_have_the_same_limit(files):
-    assert user_of({"uid": 5, "gid": 6, "additionalGids": [7, 6]}) == User(5, 6, (6, 7), "")
+    assert user_of({"uid": 5, "gid": 6, "additionalGids": [7, 6]}) == User(5, 6, (7, 6), "")
     for wanted in ({"uid": 1 << 32, "gid": 0}, {"uid": 1, "gid": -1}, {"uid": 1, "additionalGids": [1 << 31]}):
         with pytest.raises(RuntimeFailure):
             user_of(wanted)
@@ -176,7 +176,7 @@ def test_all_added_but_one():
 
 
 def test_one_that_cannot_be_had_is_named(monkeypatch):
-    monkeypatch.setattr(identity, "_to_be_had", lambda: ["CHOWN", "KILL"])
+    monkeypatch.setattr(identity, "to_be_had", lambda: ["CHOWN", "KILL"])
     assert capabilities(("ALL",), (), privileged=False) == capabilities((), (), privileged=True) == ["CAP_CHOWN", "CAP_KILL"]
     assert capabilities((), (), privileged=False) == ["CAP_CHOWN", "CAP_KILL"]
     with pytest.raises(UsageError, match="CAP_NET_ADMIN is not supported by the kernel or not available"):

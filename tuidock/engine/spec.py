@@ -140,7 +140,7 @@ def _user_mount(mount: Mount) -> dict[str, Any]:
         words = [word for word in mount.mode.split(",") if word]
         options = ["nosuid", "nodev", "noexec", *words]
         return {"destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": options}
-    options = ["rbind", mount.propagation, "ro" if mount.read_only else "rw"]
+    options = ["rbind", mount.propagation, "rro" if mount.read_only else "rw"]
     if mount.kind == "volume" and mount.copy:
         options.append(COPY_UP)
     return {"destination": mount.destination, "type": "bind", "source": mount.source, "options": options}

@@ -71,7 +71,7 @@ def capabilities(add: Iterable[str], drop: Iterable[str], *, privileged: bool) -
     `add` that cannot be had.
     """
     adds, drops = [_name(word) for word in add], [_name(word) for word in drop]
-    there = _to_be_had()
+    there = to_be_had()
     for name in adds:
         if name != "ALL" and name not in there and not privileged:
             raise UsageError(
@@ -96,7 +96,7 @@ def _name(word: str) -> str:
     return name
 
 
-def _to_be_had() -> list[str]:
+def to_be_had() -> list[str]:
     """In the bounding set, which has none that the kernel does not know."""
     with open("/proc/self/status") as file:
         bounding = next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
@@ -104,19 +104,17 @@ def _to_be_had() -> list[str]:
 
 
 def user_of(wanted: Mapping[str, Any]) -> User:
-    """runtime-spec's `user`; where it has a `username`, what that means in the root this process is in.
+    """runtime-spec's `user`, numbers only; where it has a `username`, what that means in the root this process is in.
 
-    username: docker's -u: NAME, UID, NAME:GROUP, UID:GID … .  Raises RuntimeFailure for one that is not there.
+    username: docker's -u: NAME, UID, NAME:GROUP, UID:GID …; empty for 0.  Raises RuntimeFailure for one that is not there.
     """
-    text = wanted.get("username", "")
+    text = wanted.get("username")
     extra = tuple(wanted.get("additionalGids", ()))
-    if not text:
+    if text is None:
         uid, gid = wanted.get("uid", 0), wanted.get("gid", 0)
-        if uid == 0 and gid == 0 and not extra:
-            return resolve_user("0")
         for number in (uid, gid, *extra):
             _number(str(number), "user or group")
-        return User(uid, gid, tuple(dict.fromkeys((gid, *extra))), _home(uid))
+        return User(uid, gid, tuple(dict.fromkeys(extra)), _home(uid))  # engines add the primary one: CVE-2022-36109
     user = resolve_user(text)
     return user.replace(groups=tuple(dict.fromkeys((*user.groups, *extra)))) if extra else user
 

@@ -29,8 +29,24 @@ if TYPE_CHECKING:
 KINDS = {
     "mount": ("mnt", sys.CLONE_NEWNS), "pid": ("pid", sys.CLONE_NEWPID), "network": ("net", sys.CLONE_NEWNET),
     "ipc": ("ipc", sys.CLONE_NEWIPC), "uts": ("uts", sys.CLONE_NEWUTS), "cgroup": ("cgroup", sys.CLONE_NEWCGROUP),
+    "user": ("user", sys.CLONE_NEWUSER), "time": ("time", sys.CLONE_NEWTIME),
 }  # fmt: skip
-"""runtime-spec's name of a namespace to its name in /proc/PID/ns and its flag; user and time come later."""
+"""runtime-spec's name of a namespace to its name in /proc/PID/ns and its flag."""
+BEFORE = ("pid", "user")
+"""Those that are joined before the clone, where they are given by path: by who clones."""
+
+
+class Stages:
+    """Moments at which who starts a container has something of his own to do.  Here: nothing (standalone/stages.py)."""
+
+    preserved = 0
+    """How many descriptors after stderr the command is to find open."""
+
+    def furnished(self, channel: _socket.socket) -> None:
+        """All is mounted, and the root is still the host's."""
+
+    def ready(self, channel: _socket.socket) -> None:
+        """All that is left is execve; that it is so, `channel` has been told."""
 
 
 class Stdio:
@@ -40,7 +56,13 @@ class Stdio:
         self.descriptors = (stdin, stdout, stderr)
 
 
-def main(channel: _socket.socket, config: Mapping[str, Any], request: Mapping[str, Any], stdio: Stdio | None) -> NoReturn:
+NO_STAGES = Stages()
+
+
+def main(
+    channel: _socket.socket, config: Mapping[str, Any], request: Mapping[str, Any], stdio: Stdio | None,
+    stages: Stages = NO_STAGES,
+) -> NoReturn:  # fmt: skip
     """The container's pid 1.  config: config.json; request: what the front end asked of the monitor (lifecycle.py)."""
     try:
         _hold_still(channel)
@@ -48,14 +70,18 @@ def main(channel: _socket.socket, config: Mapping[str, Any], request: Mapping[st
         linux = config.get("linux", {})
         _namespaces(linux, request.get("namespaces", {}))
         root = config["root"]
-        folder = os.open(request["rootfs"]["target"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        sys.mount("", "/", "", sys.MS_SLAVE | sys.MS_REC)
-        steps = rootfs.plan(config, request["controllers"])
+        target = request["rootfs"]["target"]
+        rootfs.part(linux.get("rootfsPropagation", ""), target)
+        if "tree" in request["rootfs"]:
+            rootfs.attach(request["rootfs"]["tree"], target)
+        folder = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        steps = rootfs.plan(config, request["controllers"], request.get("cgroups", {}))
         process = config["process"]
         for step in steps:
             step.apply(folder)
+        stages.furnished(channel)
         interpreter.path[:] = []
-        rootfs.pivot(request["rootfs"]["target"])
+        rootfs.pivot(target)
         os.close(folder)
         if process.get("terminal"):
             stdio = _terminal(channel, process, console=True)
@@ -69,25 +95,30 @@ def main(channel: _socket.socket, config: Mapping[str, Any], request: Mapping[st
         _make_workdir(workdir)
         if root.get("readonly"):
             rootfs.make_read_only()
-        _become(channel, process, stdio, program, init=bool(request.get("init")))
+        rootfs.spread(linux.get("rootfsPropagation", ""))
+        _become(channel, process, stdio, program, init=bool(request.get("init")), stages=stages)
     except BaseException as error:
         _fail(channel, error)
 
 
 def join(
-    channel: _socket.socket, pidfd: int, process: Mapping[str, Any], request: Mapping[str, Any], stdio: Stdio | None
-) -> NoReturn:
+    channel: _socket.socket, pidfd: int, process: Mapping[str, Any], request: Mapping[str, Any], stdio: Stdio | None,
+    stages: Stages = NO_STAGES,
+) -> NoReturn:  # fmt: skip
     """A further process of a running container: setns(2) into every namespace of its pid 1, then the same way."""
     try:
         _hold_still(channel)
         program = _filter(request)
         interpreter.path[:] = []
         kinds = sys.CLONE_NEWNS | sys.CLONE_NEWNET | sys.CLONE_NEWIPC | sys.CLONE_NEWUTS | sys.CLONE_NEWCGROUP
-        sys.setns(pidfd, kinds, "mnt net ipc uts cgroup")
+        kinds = request.get("kinds", kinds)
+        sys.setns(pidfd, kinds, "namespaces of the container")
+        if kinds & sys.CLONE_NEWUSER:
+            _be_its_root()
         os.chdir("/")
         if process.get("terminal"):
             stdio = _terminal(channel, process, console=False)
-        _become(channel, process, stdio, program, init=False)
+        _become(channel, process, stdio, program, init=False, stages=stages)
     except BaseException as error:
         _fail(channel, error)
 
@@ -117,10 +148,12 @@ def _namespaces(linux: Mapping[str, Any], given: Mapping[str, int]) -> None:
 
     given: descriptors that were opened when it was certain what the path means.
     """
+    if any(space["type"] == "user" for space in linux.get("namespaces", ())):
+        _be_its_root()
     own = {space["type"] for space in linux.get("namespaces", ()) if not space.get("path")}
     for space in linux.get("namespaces", ()):
         path = space.get("path")
-        if not path:
+        if not path or space["type"] in BEFORE:
             continue
         descriptor = given.get(space["type"], -1)
         if descriptor < 0:
@@ -131,6 +164,13 @@ def _namespaces(linux: Mapping[str, Any], given: Mapping[str, int]) -> None:
         sys.unshare(sys.CLONE_NEWCGROUP)
 
 
+def _be_its_root() -> None:
+    """User and group 0 of the user namespace that this process is in, which are nobody of importance outside."""
+    sys.call("setresgid", (0, 0, 0), "setresgid", sys.libc.setresgid, 0, 0, 0)
+    sys.call("setresuid", (0, 0, 0), "setresuid", sys.libc.setresuid, 0, 0, 0)
+    sys.prctl(sys.PR_SET_PDEATHSIG, signal.SIGKILL)  # the change of user has cleared it
+
+
 def _terminal(channel: _socket.socket, process: Mapping[str, Any], *, console: bool) -> Stdio:
     """A pair from the container's devpts; its master goes to the monitor, its slave also becomes /dev/console."""
     wanted = process.get("consoleSize", {})
@@ -139,8 +179,13 @@ def _terminal(channel: _socket.socket, process: Mapping[str, Any], *, console: b
     channel.sendmsg([wire.pack(wire.CONSOLE)], rights)
     if console:
         directory = os.open("/dev", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        os.close(os.open("console", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory))
+        try:
+            os.close(os.open("console", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory))
+        except FileExistsError:
+            pass  # /dev is the host's or the image's
         place = os.open("console", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        if stat.S_ISLNK(os.fstat(place).st_mode):  # CVE-2025-52565
+            raise RuntimeFailure("/dev/console of the container is a link")
         tree = sys.open_tree(slave, "", sys.OPEN_TREE_CLONE | sys.AT_EMPTY_PATH)
         sys.move_mount(tree, place, "/dev/console")
         for descriptor in (tree, place, directory):
@@ -169,7 +214,7 @@ def _make_workdir(path: str) -> None:
 
 
 def _become(
-    channel: _socket.socket, process: Mapping[str, Any], stdio: Stdio | None, program: bytes, *, init: bool
+    channel: _socket.socket, process: Mapping[str, Any], stdio: Stdio | None, program: bytes, *, init: bool, stages: Stages
 ) -> NoReturn:
     """From here on the process gives away what it may, and ends in the command."""
     sys.join_session_keyring("_tuidock")
@@ -191,7 +236,7 @@ def _become(
             fcntl.ioctl(0, terminal.TIOCSCTTY, 0)
         if user.uid:
             _give_stdio(user.uid)
-    sys.close_range(3, flags=sys.CLOSE_RANGE_CLOEXEC)
+    sys.close_range(3 + stages.preserved, flags=sys.CLOSE_RANGE_CLOEXEC)
     no_new_privileges = bool(process.get("noNewPrivileges"))
     if no_new_privileges:
         identity.no_new_privileges()
@@ -208,6 +253,7 @@ def _become(
     if init:
         _reap(channel, process)
     channel.sendall(wire.pack_json(wire.DONE, {"trace": trace.take(), "args": [path, *arguments[1:]], "at": trace.now()}))
+    stages.ready(channel)
     try:
         os.execve(path, arguments, environment)
     except OSError as error:
@@ -379,6 +425,6 @@ def _fail(channel: _socket.socket, error: BaseException) -> NoReturn:
             "hint": "this is a bug",
         }
     try:
-        channel.sendall(wire.pack_json(wire.FAILED, {**told, "trace": trace.take()}))
+        os.write(channel.fileno(), wire.pack_json(wire.FAILED, {**told, "trace": trace.take()}))  # it may be a file by now
     finally:
         os._exit(255)

@@ -18,7 +18,7 @@ from tuidock.runtime import syscalls as sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ATTRIBUTES = {
     "ro": (sys.MOUNT_ATTR_RDONLY, 0), "rw": (0, sys.MOUNT_ATTR_RDONLY),
@@ -28,7 +28,8 @@ ATTRIBUTES = {
     "noatime": (sys.MOUNT_ATTR_NOATIME, sys.MOUNT_ATTR__ATIME), "atime": (0, sys.MOUNT_ATTR__ATIME),
     "strictatime": (sys.MOUNT_ATTR_STRICTATIME, sys.MOUNT_ATTR__ATIME), "relatime": (0, sys.MOUNT_ATTR__ATIME),
     "nodiratime": (sys.MOUNT_ATTR_NODIRATIME, 0), "diratime": (0, sys.MOUNT_ATTR_NODIRATIME),
-    "nosymfollow": (sys.MOUNT_ATTR_NOSYMFOLLOW, 0),
+    "nosymfollow": (sys.MOUNT_ATTR_NOSYMFOLLOW, 0), "symfollow": (0, sys.MOUNT_ATTR_NOSYMFOLLOW),
+    "norelatime": (0, 0), "nostrictatime": (sys.MOUNT_ATTR_RELATIME, sys.MOUNT_ATTR__ATIME),
 }  # fmt: skip
 """Option word to the attributes of mount_setattr(2) that it sets and clears.  runtime-spec, config.md, "Mounts"."""
 
@@ -38,15 +39,37 @@ PROPAGATION = {
 }  # fmt: skip
 
 
-def attributes(words: Sequence[str]) -> tuple[int, int, list[str]]:
-    """Option words to (attributes to set, attributes to clear, the words that are the file system's own)."""
+RECURSIVE = {f"r{word}": pair for word, pair in ATTRIBUTES.items()}
+"""The same for a mount and all below it: `rro`, `rnosuid` …"""
+
+FLAGS = {
+    "sync": sys.MS_SYNCHRONOUS, "dirsync": sys.MS_DIRSYNC, "mand": sys.MS_MANDLOCK, "silent": sys.MS_SILENT,
+    "acl": sys.MS_POSIXACL, "iversion": sys.MS_I_VERSION, "lazytime": sys.MS_LAZYTIME,
+}  # fmt: skip
+"""Words of a file system as such, not of its mount."""
+OPPOSITES = {
+    "async": "sync", "nomand": "mand", "loud": "silent", "noacl": "acl", "noiversion": "iversion", "nolazytime": "lazytime",
+}  # fmt: skip
+TMP_COPY_UP = "tmpcopyup"
+"""A new tmpfs begins with what the image has in its place."""
+OPTION_WORDS = (
+    *ATTRIBUTES, *RECURSIVE, *PROPAGATION, *FLAGS, *OPPOSITES, "bind", "rbind", "defaults", "remount", TMP_COPY_UP,
+)  # fmt: skip
+"""All that are understood; others are the file system's own."""
+
+
+def attributes(words: Sequence[str], *, table: Mapping[str, tuple[int, int]] = ATTRIBUTES) -> tuple[int, int, list[str]]:
+    """Option words to (attributes to set, attributes to clear, the words that are the file system's own).
+
+    table: which words are meant, those of a mount or those of all below it too.
+    """
     set_ = clear = 0
     rest = []
     for word in words:
-        if word in ATTRIBUTES:
-            adds, takes = ATTRIBUTES[word]
+        if word in table:
+            adds, takes = table[word]
             set_, clear = set_ & ~takes | adds, clear & ~adds | takes
-        elif word not in PROPAGATION and word not in ("bind", "rbind", "defaults"):
+        elif word not in OPTION_WORDS:
             rest.append(word)
     return set_, clear, rest
 
@@ -131,21 +154,38 @@ class FileSystem(Step):
         return f"mount {self.kind} on {self.target} ({','.join(self.options)})"
 
     def apply(self, root: int) -> None:
-        set_, _, own = attributes(self.options)
+        plain = [word[1:] if word in RECURSIVE else word for word in self.options]  # nothing is below it yet
+        set_, _, own = attributes(plain)
         strict = self.kind in ("proc", "sysfs")  # a link here would put masks elsewhere: CVE-2019-19921, CVE-2023-27561
         target = open_in_root(root, self.target, directory=True, strict=strict)
         flags = 0
-        for word in self.options:
-            flags |= _FLAGS.get(word, 0)
+        for word in plain:
+            flags = flags & ~_CLEARED.get(word, 0) | _FLAGS.get(word, 0) | FLAGS.get(word, 0)
+            flags &= ~FLAGS.get(OPPOSITES.get(word, ""), 0)
         try:
             sys.mount(self.source, f"/proc/self/fd/{target}", self.kind, flags, ",".join(own))
+            if TMP_COPY_UP in plain:
+                self._copy_up(root, target)
         except OSError as error:
             raise RuntimeFailure(f"cannot mount {self.kind} on {self.target}: {error.strerror}") from error
         finally:
             os.close(target)
-        if set_ & sys.MOUNT_ATTR_NOSYMFOLLOW:
+        spread = [PROPAGATION[word] for word in plain if word in PROPAGATION]
+        if set_ & sys.MOUNT_ATTR_NOSYMFOLLOW or spread:
             mounted = open_in_root(root, self.target, directory=True)
-            sys.mount_setattr(mounted, sys.MOUNT_ATTR_NOSYMFOLLOW)
+            sys.mount_setattr(mounted, set_ & sys.MOUNT_ATTR_NOSYMFOLLOW, propagation=spread[-1] if spread else 0)
+            os.close(mounted)
+
+    def _copy_up(self, root: int, below: int) -> None:
+        """below: a descriptor of what is now covered."""
+        from tuidock.runtime.copytree import copy_tree
+
+        mounted = open_in_root(root, self.target, directory=True)
+        covered = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=below)
+        try:
+            copy_tree(covered, f"/proc/self/fd/{mounted}")
+        finally:
+            os.close(covered)
             os.close(mounted)
 
 
@@ -154,6 +194,7 @@ _FLAGS = {
     "noatime": sys.MS_NOATIME, "nodiratime": sys.MS_NODIRATIME, "relatime": sys.MS_RELATIME,
     "strictatime": sys.MS_STRICTATIME,
 }  # fmt: skip
+_CLEARED = {"rw": sys.MS_RDONLY, "suid": sys.MS_NOSUID, "dev": sys.MS_NODEV, "exec": sys.MS_NOEXEC}
 
 
 class Bind(Step):
@@ -170,6 +211,7 @@ class Bind(Step):
     def apply(self, root: int) -> None:
         recursive = sys.AT_RECURSIVE if "rbind" in self.options else 0
         set_, clear, own = attributes(self.options)
+        below, open_below, _ = attributes(self.options, table=RECURSIVE)
         if own:
             raise RuntimeFailure(f"bind mount on {self.target}: no such option: {own[0]}")
         spread = [PROPAGATION[word] for word in self.options if word in PROPAGATION]
@@ -187,7 +229,9 @@ class Bind(Step):
                     raise RuntimeFailure(
                         f"cannot bind {self.source} on {self.target}: the first is {kinds[0]}, the second {kinds[1]}"
                     )
-                sys.mount_setattr(tree, set_, clear, spread[-1] if spread else sys.MS_PRIVATE, recursive=bool(recursive))
+                sys.mount_setattr(tree, below, open_below, spread[-1] if spread else sys.MS_PRIVATE, recursive=bool(recursive))
+                if set_ or clear:
+                    sys.mount_setattr(tree, set_, clear)
                 sys.move_mount(tree, target, self.target)
             finally:
                 os.close(target)
@@ -242,10 +286,30 @@ class Device(Step):
         kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[self.kind]
         try:
             os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=directory)
+        except FileExistsError:
+            self._is_there(directory, name, kind)
+            return
+        except PermissionError:
+            self._bind(root)  # in a user namespace
+            return
+        try:
             os.chown(name, self.uid, self.gid, dir_fd=directory, follow_symlinks=False)
             os.chmod(f"/proc/self/fd/{directory}/{name}", self.mode)
         finally:
             os.close(directory)
+
+    def _is_there(self, directory: int, name: str, kind: int) -> None:
+        """The image may have it already; something else in its place is refused."""
+        try:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        finally:
+            os.close(directory)
+        if stat.S_IFMT(found.st_mode) != kind or (self.kind != "p" and found.st_rdev != os.makedev(self.major, self.minor)):
+            raise RuntimeFailure(f"cannot make the device {self.target}: something else is there")
+
+    def _bind(self, root: int) -> None:
+        """The host's own node in its place."""
+        Bind(self.target, self.target, ("bind", "nosuid", "noexec")).apply(root)
 
 
 class Link(Step):
