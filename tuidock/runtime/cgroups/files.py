@@ -32,10 +32,10 @@ def _meaning(path: str, error: OSError) -> str:
     name = os.path.basename(path)
     if error.errno == errno.EBUSY and name.startswith("memory."):
         return "more memory is in use than that, and it cannot be had back"
-    if error.errno == errno.EBUSY and name == "cgroup.subtree_control":
+    if error.errno in (errno.EBUSY, errno.EOPNOTSUPP) and name == "cgroup.subtree_control":
         return "processes lie in that cgroup itself: move them into one below it, as a container's cgroup must be beside them"
     return {
-        errno.ENOENT: "this kernel or this machine does not have that controller; leave the limit out",
+        errno.ENOENT: "this kernel, or the cgroup above, does not have that controller; leave the limit out",
         errno.EINVAL: "the value is out of the range that this kernel takes",
         errno.EBUSY: "the cgroup has processes, or cgroups below it, that stand in the way",
         errno.EACCES: "run it as root; in a container, the cgroup tree must be writable",

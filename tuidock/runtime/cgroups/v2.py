@@ -38,6 +38,12 @@ class CgroupV2(Cgroup):
             there = files.read(f"{folder}/cgroup.controllers").split()
             on = files.read(f"{folder}/cgroup.subtree_control").split()
             missing = [name for name in WANTED if name in there and name not in on]
+            if missing and _occupied(folder):
+                # cpu and pids could be, but then it would be threaded, and no process could be put below it
+                words = f"{folder} has processes of its own, so no controller can be switched on for what is below it"
+                why = TuidockError(words, "move them into a cgroup below it, beside those of containers")
+                self.closed.update(dict.fromkeys(missing, why))
+                missing = []
             for name in missing:
                 try:
                     files.write(f"{folder}/cgroup.subtree_control", f"+{name}")
@@ -134,6 +140,13 @@ class CgroupV2(Cgroup):
         self._let_go()
         files.remove(self.folder)
         files.remove_if_empty(os.path.dirname(self.folder))
+
+
+def _occupied(folder: str) -> bool:
+    """Whether processes lie in a cgroup itself, which only that of the machine's root (it has no type) may have besides
+    controllers for those below: "no internal processes".  As in a container, whose root is not that root.
+    """
+    return os.path.exists(f"{folder}/cgroup.type") and bool(files.read(f"{folder}/cgroup.procs"))
 
 
 def unified(group: str, values: Mapping[str, Any]) -> dict[str, str]:
