@@ -365,6 +365,7 @@ def test_completion(cli: Cli, busybox: str) -> None:
     assert offered("container", "pr") == ["prune"]
     assert offered("run", "--memory-s") == ["--memory-swap"]
     assert offered("rm", "al") == ["alpha"]
+    assert offered("commit", "al") == offered("cp", "al") == ["alpha"]
     assert offered("run", "busy") == ["busybox", "busybox:latest"]
     assert offered("run", "--network", "container:") == ["container:alpha"]
     assert offered("nosuch", "") == []

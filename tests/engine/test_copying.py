@@ -196,6 +196,17 @@ def test_cp_into_one_that_never_ran_fills_its_volume_first(engine, tmp_path):
     assert engine.containers.wait(container) == 0, "its sh is there"
 
 
+def test_cp_to_the_hosts_own_root(engine):
+    container = stopped(engine, "echo x >/new")
+    place = f"/tuidock-test-{os.getpid()}"
+    try:
+        out(engine, container, "/new", place)
+        with open(place) as file:
+            assert file.read() == "x\n"
+    finally:
+        os.unlink(place)
+
+
 def test_cp_writes_to_what_cannot_be_replaced(engine, tmp_path):
     """/etc/hosts is a mount of its own; docker gives up there."""
     (tmp_path / "hosts").write_text("10.0.0.1 pier\n")

@@ -96,6 +96,8 @@ def _names(arguments: str, place: Roots) -> Iterable[str]:
     from tuidock.engine import Engine
 
     try:
+        if arguments.startswith("CONTAINER"):
+            return _containers(place)
         if "IMAGE" in arguments or "REPOSITORY" in arguments:
             images = Engine(place).images.list()
             tagged = [image for image in images if not image.dangling]

@@ -59,6 +59,7 @@ class View(Value):
 
 def enter(view: View) -> None:
     """The root is the container's from here on."""
+    whole = view.rootfs == "/"  # of the host: what is copied there can go everywhere
     sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWIPC)
     if view.namespace >= 0:
         sys.setns(view.namespace, sys.CLONE_NEWNS, "mnt")
@@ -66,7 +67,7 @@ def enter(view: View) -> None:
     sys.mount("", "/", flags=sys.MS_REC | sys.MS_PRIVATE)
     if view.overlay:
         Overlay(**{**view.overlay, "lower": tuple(view.overlay["lower"])}).apply()
-    elif view.namespace < 0:
+    elif view.namespace < 0 and not whole:
         sys.mount(view.rootfs, view.rootfs, flags=sys.MS_BIND | sys.MS_REC)
     root = os.open(view.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for mount in (Attached(**one) for one in view.attached):
@@ -78,8 +79,9 @@ def enter(view: View) -> None:
     restricted = sys.MOUNT_ATTR_NODEV | sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NOEXEC
     sys.mount_setattr(root, restricted, recursive=True)
     os.fchdir(root)
-    sys.pivot_root(".", ".")
-    sys.umount2(".", sys.MNT_DETACH)
+    if not whole:
+        sys.pivot_root(".", ".")
+        sys.umount2(".", sys.MNT_DETACH)
     os.chdir("/")
     sys.close_range(3)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
