@@ -73,7 +73,7 @@ class Place:
         """A server there that answers every client by its address."""
         listener = self.open(family)
         listener.bind(("", port))
-        listener.listen(16)
+        listener.listen(512)
         listener.settimeout(None)
 
         def serve() -> None:
@@ -83,7 +83,13 @@ class Place:
                 except OSError:
                     return
                 with connection:
-                    connection.sendall(answer(peer[0]))
+                    try:
+                        connection.sendall(answer(peer[0]))
+                        connection.shutdown(socket.SHUT_WR)
+                        while connection.recv(65536):
+                            pass
+                    except OSError:
+                        continue  # the client has broken off
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "load": ("archive", "Load an image from a tar archive or STDIN"),
     "logs": ("logs", "Fetch the logs of a container"),
     "pause": ("container", "Pause all processes within one or more containers"),
+    "port": ("port", "List port mappings or a specific mapping for the container"),
+    "oci": ("oci", "Run bundles as an OCI runtime, for other engines"),
     "rename": ("container", "Rename a container"),
     "restart": ("container", "Restart one or more containers"),
     "rm": ("container", "Remove one or more containers"),
@@ -75,9 +77,9 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "attach": "attach", "commit": "commit", "cp": "cp", "create": "create", "diff": "diff", "exec": "exec",
             "export": "export", "inspect": "container inspect", "kill": "kill", "logs": "logs", "ls": "ps",
-            "pause": "pause", "prune": "container prune", "rename": "rename", "restart": "restart", "rm": "rm",
-            "run": "run", "start": "start", "stats": "stats", "stop": "stop", "top": "top", "unpause": "unpause",
-            "update": "update", "wait": "wait",
+            "pause": "pause", "port": "port", "prune": "container prune", "rename": "rename", "restart": "restart",
+            "rm": "rm", "run": "run", "start": "start", "stats": "stats", "stop": "stop", "top": "top",
+            "unpause": "unpause", "update": "update", "wait": "wait",
         },
     ),
     "image": (
@@ -120,8 +122,7 @@ HIDDEN: dict[str, dict[str, str]] = {
 
 LATER = (
     "build", "builder", "buildx", "compose", "login", "logout", "manifest",
-    "port", "pull", "push", "search",
-    "container port",
+    "pull", "push", "search",
     "image build", "image pull", "image push", "volume update",
 )  # fmt: skip
 """Docker's commands that are not there yet."""

@@ -40,7 +40,7 @@ def configure(image: Mapping[str, Any], request: RunRequest, container_id: str) 
         "AttachStdin": "stdin" in attached,
         "AttachStdout": "stdout" in attached,
         "AttachStderr": "stderr" in attached,
-        "ExposedPorts": dict(image.get("ExposedPorts") or {}),
+        "ExposedPorts": _exposed(image.get("ExposedPorts") or {}, (*request.publish, *request.expose)),
         "Tty": request.tty,
         "OpenStdin": request.interactive,
         "StdinOnce": request.interactive and "stdin" in attached,
@@ -55,6 +55,16 @@ def configure(image: Mapping[str, Any], request: RunRequest, container_id: str) 
         **({"StopSignal": signal} if (signal := request.stop_signal or image.get("StopSignal")) else {}),
         **({"StopTimeout": request.stop_timeout} if request.stop_timeout is not None else {}),
     }
+
+
+def _exposed(image: Mapping[str, Any], more: Iterable[str]) -> dict[str, Any]:
+    """Docker's `80/tcp` to {}: the image's, --expose's, and those that are published."""
+    found = dict(image)
+    if more:
+        from tuidock.network import ports
+
+        found.update({f"{one.inside}/{one.protocol}": {} for text in more for one in ports.parse(text)})
+    return found
 
 
 def environment(*sources: Iterable[str]) -> list[str]:

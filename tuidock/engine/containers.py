@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tuidock.engine.reconcile import Container
     from tuidock.engine.requests import CommitRequest, CopyRequest, LogRequest
     from tuidock.engine.views import Namespace, Stack
+    from tuidock.engine.wiring import Wired
     from tuidock.image.changes import Change
     from tuidock.image.intake import Progress
     from tuidock.runtime.attach import Session
@@ -93,6 +94,12 @@ class Containers:
             reconcile.find(self.database, other)
             if request.hostname:
                 raise UsageError("conflicting options: hostname and the network mode", "-h goes with a network of its own")
+            if request.publish or request.publish_all:
+                raise UsageError(
+                    "conflicting options: port publishing and the container type network mode", f"publish them of {other}"
+                )
+        elif kind == "host" and (request.publish or request.publish_all):
+            self.engine.warnings.append("Published ports are discarded when using host network mode")
         elif request.networks and not on_networks(request.network):
             raise UsageError(
                 "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
@@ -241,7 +248,7 @@ class Containers:
         for path in (paths.exit, paths.state):
             if os.path.exists(path):
                 os.unlink(path)
-        network, etc, joined, calls = self._network(container, request, paths.init + "/etc")
+        network, etc, joined, wired = self._network(container, request, paths.init + "/etc")
         capabilities = identity.capabilities(request.cap_add, request.cap_drop, privileged=request.privileged)
         configuration = spec.spec(
             container.config["Config"], request, self._mounts(container),
@@ -264,14 +271,19 @@ class Containers:
             seccomp=self._filter(request, capabilities),
             stdin=interactive, stdin_once=interactive and session and bool(container.config["Config"]["StdinOnce"]),
             init=request.init, attach=session, cleans=cleanup_here, remove=request.remove,
-            stop_signal=signals.number(stop_signal(container)), calls=calls,
+            stop_signal=signals.number(stop_signal(container)), calls=wired.calls if wired else (),
             only_stop_signal="StopSignal" in container.config["Config"],
         )  # fmt: skip
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
         try:
-            return lifecycle.start(monitor or Spawned(), asked, joined)
+            begun, state = lifecycle.start(monitor or Spawned(), asked, joined)
+            if wired is not None:
+                wired.follow(state["pid"], state["start_time"])
+            return begun, state
         finally:
+            if wired is not None:
+                wired.close()
             for descriptor in joined.values():
                 os.close(descriptor)
 
@@ -295,16 +307,16 @@ class Containers:
 
     def _network(
         self, container: Container, request: RunRequest, etc: str
-    ) -> tuple[str, str, dict[str, int], builtins.list[builtins.list[object]]]:
-        """What spec calls network, the folder of the three files, the namespace to join, held open, and how it was made."""
+    ) -> tuple[str, str, dict[str, int], Wired | None]:
+        """What spec calls network, the folder of the three files, the namespace to join, held open, and its own network."""
         if on_networks(request.network):
             from tuidock.engine import wiring
 
-            made, calls = wiring.wire(self.engine, container, etc)
-            return wiring.path_of(made), etc, {"network": made}, calls
+            wired = wiring.wire(self.engine, container, request, etc)
+            return wired.path, etc, {"network": os.dup(wired.descriptor)}, wired
         kind, _, other = request.network.partition(":")
         if kind != "container":
-            return "host" if kind == "host" else "", etc, {}, []
+            return "host" if kind == "host" else "", etc, {}, None
         target = self.get(other)
         pidfd = bundle.open_pidfd(target.pid, target.start_time) if target.running else -1
         if pidfd < 0:
@@ -317,7 +329,7 @@ class Containers:
                 raise NotRunning(other)
         finally:
             os.close(pidfd)
-        return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}, []
+        return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}, None
 
     def _resources(self, request: RunRequest) -> dict[str, Any]:
         return limits.resources(request, privileged=request.privileged)

@@ -64,7 +64,7 @@ def inspect(container: Container, roots: Roots) -> dict[str, Any]:
         "Config": config,
         "NetworkSettings": {
             "SandboxKey": f"/proc/{container.pid}/ns/net" if container.pid else "",
-            "Ports": {},
+            "Ports": _ports(container),
             "Networks": {},
         },
         "Namespaces": namespaces.inodes(container.pid) if container.running else {},
@@ -89,6 +89,27 @@ def state(container: Container) -> dict[str, Any]:
     }
 
 
+def _ports(container: Container) -> dict[str, Any]:
+    exposed = container.config["Config"]["ExposedPorts"]
+    if not container.running or not (exposed or container.published):
+        return {}
+    from tuidock.network import ports
+
+    return ports.bindings(container.published, exposed)
+
+
+def _bindings(asked: dict[str, Any]) -> dict[str, Any]:
+    """What -p asked for."""
+    found: dict[str, Any] = {}
+    if asked.get("publish"):
+        from tuidock.network import ports
+
+        for one in ports.wanted(asked["publish"], (), publish_all=False):
+            outside = "" if not one.first else str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
+            found.setdefault(f"{one.inside}/{one.protocol}", []).append({"HostIp": one.address, "HostPort": outside})
+    return found
+
+
 def _mount(mount: dict[str, Any]) -> dict[str, Any]:
     shown = {
         "Type": mount["kind"], "Source": mount["source"], "Destination": mount["destination"], "Mode": mount["mode"],
@@ -107,7 +128,8 @@ def _host_config(container: Container) -> dict[str, Any]:
         "ContainerIDFile": "",
         "LogConfig": {"Type": "local", "Config": {}},
         "NetworkMode": asked["network"],
-        "PortBindings": {},
+        "PortBindings": _bindings(asked),
+        "PublishAllPorts": bool(asked.get("publish_all")),
         "RestartPolicy": restarts.shown(container),
         "AutoRemove": asked["remove"],
         "CapAdd": list(asked["cap_add"]) or None,

@@ -92,12 +92,15 @@ CREATE = (
     Option("cap-drop", "", LIST, "Drop Linux capabilities", field="cap_drop", group=SECURITY),
     Option("privileged", "", BOOL, "Give extended privileges to this container", field="privileged", group=SECURITY),
     Option("security-opt", "", LIST, "Security Options", field="security_opt", group=SECURITY),
+    Option("expose", "", LIST, "Expose a port or a range of ports", field="expose", group=NETWORK),
     Option("ip", "", TEXT, 'IPv4 address (e.g., "172.30.100.104")', field="ip", group=NETWORK),
     Option("ip6", "", TEXT, 'IPv6 address (e.g., "2001:db8::33")', field="ip6", group=NETWORK),
     Option("mac-address", "", TEXT, 'Container MAC address (e.g., "92:d0:c6:0a:29:33")', field="mac_address", group=NETWORK),
     Option("network", "", LIST, "Connect a container to a network: NAME, bridge, none (the default), host, container:NAME",
            field="network", group=NETWORK, shown_kind="network"),
     Option("network-alias", "", LIST, "Add network-scoped alias for the container", field="network_aliases", group=NETWORK),
+    Option("publish", "p", LIST, "Publish a container's port(s) to the host", field="publish", group=NETWORK),
+    Option("publish-all", "P", BOOL, "Publish all exposed ports to random ports", field="publish_all", group=NETWORK),
     Option("hostname", "h", TEXT, "Container host name", field="hostname", group=NETWORK),
 )  # fmt: skip
 RUN = (
@@ -148,11 +151,11 @@ RUN_LATER = (
     "add-host annotation blkio-weight blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent"
     " cpu-rt-period cpu-rt-runtime device device-cgroup-rule"
     " device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-option dns-search"
-    " domainname expose gpus group-add health-cmd health-interval health-retries health-start-interval"
+    " domainname gpus group-add health-cmd health-interval health-retries health-start-interval"
     " health-start-period health-timeout ipc isolation kernel-memory link link-local-ip log-driver log-opt"
     " memory-swappiness mount no-healthcheck oom-kill-disable"
-    " oom-score-adj pid platform publish publish-all runtime storage-opt sysctl ulimit use-api-socket userns uts"
+    " oom-score-adj pid platform runtime storage-opt sysctl ulimit use-api-socket userns uts"
     " volume-driver volumes-from"
 )
 """Docker's options of run and create that are not there yet, by name."""
-RUN_LATER_SHORT = {"p": "publish", "P": "publish-all"}
+RUN_LATER_SHORT: dict[str, str] = {}

@@ -31,7 +31,11 @@ ON_NETWORKS = (
     "(SELECT group_concat(name) FROM (SELECT networks.name FROM endpoints JOIN networks ON networks.id = endpoints.network"
     " WHERE endpoints.container = containers.id ORDER BY position))"
 )
-QUERY = f"SELECT {', '.join(COLUMNS)}, {ON_NETWORKS} FROM containers"
+ON_PORTS = (
+    "(SELECT group_concat(protocol || ' ' || inside || ' ' || hex(address) || ' ' || port) FROM ports"
+    " WHERE ports.container = containers.id)"
+)
+QUERY = f"SELECT {', '.join(COLUMNS)}, {ON_NETWORKS}, {ON_PORTS} FROM containers"
 
 SWEEP_AFTER = 60.0
 """Seconds after which a folder without a row is nobody's."""
@@ -78,6 +82,8 @@ class Container(Value):
     """empty, or who ended it: `user`, `system`"""
     endpoints: tuple[str, ...] = ()
     """names of the networks that it is on, eth0's first"""
+    published: tuple[tuple[str, int, bytes, int], ...] = ()
+    """while it runs: protocol, port inside, address of this machine (zeros: all of the family), port there"""
 
     @property
     def running(self) -> bool:
@@ -116,8 +122,13 @@ class Container(Value):
 
     @property
     def ports(self) -> str:
-        """Docker's PORTS column: what the image exposes; published ports come with networks."""
-        return ", ".join(self.config["Config"]["ExposedPorts"])
+        """Docker's PORTS column: `0.0.0.0:4000->80/tcp, 443/tcp`."""
+        exposed = self.config["Config"]["ExposedPorts"]
+        if not exposed and not self.published:
+            return ""
+        from tuidock.network import ports
+
+        return ports.column(self.published, exposed)
 
     @property
     def removes_itself(self) -> bool:
@@ -131,7 +142,9 @@ def container(row: tuple[Any, ...]) -> Container:
         values[place] = loads(values[place])
     values[4] = tuple(loads(values[4]))
     values[16] = bool(values[16])
-    values[-1] = tuple(values[-1].split(",")) if values[-1] else ()
+    values[-2] = tuple(values[-2].split(",")) if values[-2] else ()
+    ports = [text.split(" ") for text in values[-1].split(",")] if values[-1] else ()
+    values[-1] = tuple((one[0], int(one[1]), bytes.fromhex(one[2]), int(one[3])) for one in ports)
     return Container(*values)
 
 

@@ -39,6 +39,11 @@ class RunRequest(Value):
     ip6: str = ""
     mac_address: str = ""
     network_aliases: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    """-p as written: [[address]:[port[-port]]:]port[-port][/tcp|udp]"""
+    publish_all: bool = False
+    expose: tuple[str, ...] = ()
+    """port[-port][/tcp|udp]"""
     memory: int = 0
     """bytes; 0 is no limit"""
     memory_swap: int = 0

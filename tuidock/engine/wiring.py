@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tuidock.engine.reconcile import Container
     from tuidock.engine.requests import RunRequest
     from tuidock.network.endpoint import Endpoint
+    from tuidock.network.ports import Bound
+    from tuidock.network.proxy import Proxy
     from tuidock.storage.database import Database
     from tuidock.storage.paths import Roots
 
@@ -54,6 +56,11 @@ def check(engine: Engine, request: RunRequest) -> None:
         )
     if request.mac_address:
         addresses.mac(request.mac_address)
+    if request.publish:
+        from tuidock.network import ports
+
+        for text in request.publish:
+            ports.parse(text)
 
 
 def enroll(transaction: Any, roots: Roots, container: str, request: RunRequest) -> None:
@@ -69,24 +76,105 @@ def enroll(transaction: Any, roots: Roots, container: str, request: RunRequest) 
         )
 
 
-def wire(engine: Engine, container: Container, etc: str) -> tuple[int, list[list[object]]]:
-    """Addresses, a namespace, cables, and the files that tell of them.  etc: the folder of hosts and resolv.conf.
+class Wired:
+    """A container's network, made and waiting for its first process."""
 
-    Returns a descriptor of the namespace and the record of how it was made.  Raises Conflict, RuntimeFailure; `free`
-    takes back what was given then.
+    def __init__(self, descriptor: int, proxy: Proxy | None, calls: list[list[object]]) -> None:
+        self.descriptor = descriptor
+        """of the namespace"""
+        self.proxy = proxy
+        self.calls = calls
+        """the record of how it was made"""
+
+    @property
+    def path(self) -> str:
+        """What config.json says of a namespace that only a descriptor names."""
+        return f"/proc/{os.getpid()}/fd/{self.descriptor}"
+
+    def follow(self, pid: int, started: int) -> None:
+        """The container runs."""
+        if self.proxy is not None:
+            self.proxy.follow(pid, started)
+
+    def close(self) -> None:
+        """Let go of it: it goes unless a container has it."""
+        os.close(self.descriptor)
+        if self.proxy is not None:
+            self.proxy.close()
+
+
+def wire(engine: Engine, container: Container, request: RunRequest, etc: str) -> Wired:
+    """Addresses, ports, a namespace, cables, and the files that tell of them.  etc: the folder of hosts and resolv.conf.
+
+    Raises Conflict, RuntimeFailure; `free` takes back what was given then.
     """
     trace.take()
-    with engine.database.transaction() as transaction:
-        endpoints = endpoint.take(transaction, engine.roots, container.id)
-        transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
-    namespace = endpoint.wire(engine.database, engine.roots, endpoints, engine.warnings)
+    database, roots = engine.database, engine.roots
+    bound = _bind(engine, container, request) if request.publish or request.publish_all else []
     try:
-        write_files(container, endpoints, etc)
+        with database.transaction() as transaction:
+            endpoints = endpoint.take(transaction, roots, container.id)
+            transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
+            for one in bound:
+                transaction.execute(
+                    "INSERT INTO ports (container, protocol, inside, address, port) VALUES (?, ?, ?, ?, ?)",
+                    (container.id, one.protocol, one.inside, one.address, one.port),
+                )
+        proxy = _proxy(engine, container, endpoints, bound) if bound else None
+    finally:
+        for one in bound:
+            one.socket.close()  # the proxy has them now
+    try:
+        namespace = endpoint.wire(database, roots, endpoints, engine.warnings)
+        try:
+            write_files(container, endpoints, etc)
+            if bound:
+                _publish(engine, container)
+        except BaseException:
+            namespace.close()
+            raise
     except BaseException:
-        namespace.close()
+        if proxy is not None:
+            proxy.close()
         raise
     namespace.route.close()
-    return namespace.descriptor, [["engine", *call] for call in trace.take()]
+    return Wired(namespace.descriptor, proxy, [["engine", *call] for call in trace.take()])
+
+
+def _bind(engine: Engine, container: Container, request: RunRequest) -> list[Bound]:
+    """Hold the ports of this machine.  None where no network of the container could be reached by them."""
+    from tuidock.network import ports
+
+    if not any(one.network.link and not one.network.internal for one in endpoint.rows(engine.database, container.id)):
+        engine.warnings.append(f"{container.name} is on no network that is reached from outside: its ports are not published")
+        return []
+    exposed = container.config["Config"]["ExposedPorts"]
+    return ports.bind(engine.database, ports.wanted(request.publish, exposed, publish_all=request.publish_all))
+
+
+def _proxy(engine: Engine, container: Container, endpoints: list[Endpoint], bound: list[Bound]) -> Proxy:
+    """Who answers on 127.0.0.1 and ::1, and everywhere if the kernel does not."""
+    from tuidock.network.proxy import Proxy
+
+    way_in = next(one for one in endpoints if one.addresses and not one.network.internal)
+    mine = {len(address): address for address in way_in.addresses}
+    either = way_in.addresses[0]
+    targets = [mine.get(len(one.address), either) for one in bound]
+    return Proxy(bound, targets, engine.roots.container(container.id).proxy)
+
+
+def _publish(engine: Engine, container: Container) -> None:
+    """The kernel's part.  Without it the proxy does all of it, and the container sees this machine as its only client."""
+    from tuidock.network import firewall
+
+    forwarded = networks.published(engine.database, container.id)
+    try:
+        firewall.publish(engine.roots, forwarded)
+    except FileExistsError:  # of a container that ended when the table could not be asked
+        firewall.withdraw(engine.roots, forwarded)
+        firewall.publish(engine.roots, forwarded)
+    except OSError as error:
+        engine.warnings.append(f"published ports go through the proxy alone: {error.strerror}")
 
 
 def write_files(container: Container, endpoints: list[Endpoint], etc: str) -> None:
@@ -98,6 +186,11 @@ def write_files(container: Container, endpoints: list[Endpoint], etc: str) -> No
 
 def free(database: Database, roots: Roots, container: str) -> None:
     """What a container had on networks, taken back.  May be done any number of times."""
+    state = roots.container(container).proxy
+    if os.path.exists(state):
+        from tuidock.network import proxy
+
+        proxy.end(state)
     endpoint.free(database, roots, container)
 
 
@@ -131,8 +224,3 @@ def settings(database: Database, container: Container) -> dict[str, Any]:
 def _ipam(one: Endpoint) -> dict[str, str] | None:
     asked = {"IPv4Address": one.asked.get("ip", ""), "IPv6Address": one.asked.get("ip6", "")}
     return {key: value for key, value in asked.items() if value} or None
-
-
-def path_of(descriptor: int) -> str:
-    """What config.json says of a namespace that only a descriptor names."""
-    return f"/proc/{os.getpid()}/fd/{descriptor}"

@@ -88,6 +88,7 @@ def _build(table: str) -> nft.Batch:
         kind = f"ipv{family}_addr"
         batch.add_set(f"subnets{family}", kind, flags=nft.SET_INTERVAL)
         batch.add_set(f"any{family}", "inet_proto", "inet_service", data=(kind, "inet_service"))
+        batch.add_set(f"self{family}", kind, kind)
         batch.add_set(f"at{family}", kind, "inet_proto", "inet_service", data=(kind, "inet_service"))
     in_out = (nft.meta(nft.META_IIFNAME, nft.R0), nft.meta(nft.META_OIFNAME, nft.R4))
     from_dnat = (nft.conntrack(nft.CT_STATUS), nft.masked(nft.STATUS_DNAT), nft.equal(bytes(4), differs=True))
@@ -107,6 +108,12 @@ def _build(table: str) -> nft.Batch:
             "postrouting", nft.meta(nft.META_NFPROTO), nft.equal(bytes((family,))), nft.load(1, offset, size),
             nft.found(f"subnets{4 if size == 4 else 6}"), nft.meta(nft.META_OIFNAME), nft.found("bridges", absent=True),
             nft.MASQUERADE,
+        )  # fmt: skip
+        # br_netfilter sends a bridged frame through here without saying which link it came in by: by its addresses then
+        second = nft.R1 if size == 4 else nft.R4
+        batch.add_rule(
+            "postrouting", nft.meta(nft.META_NFPROTO), nft.equal(bytes((family,))), nft.load(1, offset, size),
+            nft.load(1, offset + size, size, second), nft.found(f"self{4 if size == 4 else 6}"), nft.MASQUERADE,
         )  # fmt: skip
     batch.add_rule("postrouting", *from_dnat, *in_out, nft.found("same"), nft.MASQUERADE)
     # prerouting, output
@@ -171,8 +178,7 @@ def ensure(roots: Roots, networks: Iterable[Walls], ports: Iterable[Forwarded]) 
         batch = _build(roots.cgroup)
         for walls in networks:
             _network(batch, walls)
-        for port in ports:
-            batch.add_element(port.map, port.key, port.data, str(port))
+        _publish(batch, ports)
         batch.commit()
     except OSError as error:
         raise _missing(error) from error
@@ -210,16 +216,25 @@ def _quietly(roots: Roots, verb: str, *words: str | bytes) -> None:
 def publish(roots: Roots, ports: Sequence[Forwarded]) -> None:
     """Let ports lead into containers from now on.  Raises OSError; FileExistsError if one leads elsewhere."""
     batch = nft.Batch(roots.cgroup)
-    for port in ports:
-        batch.add_element(port.map, port.key, port.data, str(port))
+    _publish(batch, ports)
     if ports:
         batch.commit()
 
 
+def _publish(batch: nft.Batch, ports: Iterable[Forwarded]) -> None:
+    ports = list(ports)
+    for port in ports:
+        batch.add_element(port.map, port.key, port.data, str(port))
+    for to in {port.to for port in ports}:
+        batch.add_element(f"self{4 if len(to) == 4 else 6}", to * 2, shown=f"{show(to)} . {show(to)}")
+
+
 def withdraw(roots: Roots, ports: Sequence[Forwarded]) -> None:
-    """What is not there is as good as withdrawn."""
+    """All ports of the containers that they lead to.  What is not there is as good as withdrawn."""
     for port in ports:
         _quietly(roots, "delete_element", port.map, port.key, str(port))
+    for to in {port.to for port in ports}:
+        _quietly(roots, "delete_element", f"self{4 if len(to) == 4 else 6}", to * 2, f"{show(to)} . {show(to)}")
 
 
 def foreign_drop(roots: Roots) -> str:

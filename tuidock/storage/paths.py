@@ -84,6 +84,11 @@ class ContainerPaths(Value):
         return f"{self.run}/attach.sock"
 
     @property
+    def proxy(self) -> str:
+        """proxy.json: pid, start time and boot id of the process that carries its published ports; written by that one."""
+        return f"{self.run}/proxy.json"
+
+    @property
     def state(self) -> str:
         """state.json: pid, start time and boot id of the running process; written by the monitor."""
         return f"{self.run}/state.json"
