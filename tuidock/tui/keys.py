@@ -58,6 +58,7 @@ CONTAINER = (
     Key("p", "pause", "Pause", "Freeze all its processes; once more lets them go on", "container", 16, _running),
     Key("a", "attach", "Attach", "Attach the terminal; ctrl+p ctrl+q leaves it", "container", 31, _running),
     Key("K", "kill", "Kill", "End the container at once, by SIGKILL", "container", 32, _running),
+    Key("C", "commit", "Commit", "Make an image of what it has written; shows first what would go in", "container", 33),
     Key("d", "remove_container", "Remove", "Remove it with its read-write layer and its log", "container", 20),
 )  # fmt: skip
 

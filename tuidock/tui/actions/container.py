@@ -10,7 +10,9 @@ from tuidock.tui.words import plural, shell_line, size
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
+    from tuidock.engine.commit import Preview
     from tuidock.engine.reconcile import Container
+    from tuidock.engine.requests import CommitRequest
     from tuidock.runtime.attach import Session
 
 
@@ -66,6 +68,33 @@ class ContainerActions(Acting):
                 )
 
         self.app.push_screen(Confirm(f"Remove container {container.name}?", losses, command), answered)
+
+    def action_commit(self) -> None:
+        """Shows what would go in, asks for a name."""
+        container = self.container
+        self.perform(
+            f"looking at what {container.name} wrote",
+            lambda engine, tell: engine.containers.commit_preview(container.id),
+            lambda preview: self._ask_for_commit(container, preview),
+        )
+
+    def _ask_for_commit(self, container: Container, preview: Preview) -> None:
+        from tuidock.tui.screens.commit import CommitForm
+
+        def answered(request: CommitRequest | None) -> None:
+            if request is None:
+                return
+            self.perform(
+                f"committing {container.name}",
+                lambda engine, tell: engine.containers.commit(
+                    request, lambda progress: tell(size(progress.done) if progress.done else "", progress.done, progress.total)
+                ),
+                lambda image: self.notify(
+                    request.reference or image.removeprefix("sha256:")[:12], title="✓ an image of it", markup=False
+                ),
+            )
+
+        self.app.push_screen(CommitForm(container, preview), answered)
 
     def action_logs(self) -> None:
         raise NotImplementedError
