@@ -20,8 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tuidock.storage.paths import Roots
-
 OBJECTS = 50_000
 
 

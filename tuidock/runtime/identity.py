@@ -70,7 +70,7 @@ def capabilities(add: Iterable[str], drop: Iterable[str], *, privileged: bool) -
     machine that holds some back, fewer than the kernel knows.  Raises UsageError for a name that is none, and for one of
     `add` that cannot be had.
     """
-    adds, drops = [_name(word) for word in add], [_name(word) for word in drop]
+    adds, drops = [known(word) for word in add], [known(word) for word in drop]
     there = to_be_had()
     for name in adds:
         if name != "ALL" and name not in there and not privileged:
@@ -89,7 +89,8 @@ def capabilities(add: Iterable[str], drop: Iterable[str], *, privileged: bool) -
     return [f"CAP_{name}" for name in there if name in chosen]
 
 
-def _name(word: str) -> str:
+def known(word: str) -> str:
+    """A capability's name without CAP_, or ALL.  Raises UsageError for what is none."""
     name = word.upper().removeprefix("CAP_")
     if name != "ALL" and name not in CAPABILITIES:
         raise UsageError(f'invalid capability: "{word}"', "a name of capabilities(7), such as NET_ADMIN, or ALL")

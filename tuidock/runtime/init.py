@@ -96,6 +96,10 @@ def main(
         if root.get("readonly"):
             rootfs.make_read_only()
         rootfs.spread(linux.get("rootfsPropagation", ""))
+        if "personality" in linux:
+            from tuidock.runtime import scheduling
+
+            scheduling.personality(linux["personality"])
         _become(channel, process, stdio, program, init=bool(request.get("init")), stages=stages)
     except BaseException as error:
         _fail(channel, error)
@@ -222,6 +226,10 @@ def _become(
     user = identity.user_of(wanted)
     environment = _environment(process.get("env", ()), user.home)
     identity.limit(process)
+    if "scheduler" in process or "ioPriority" in process:
+        from tuidock.runtime import scheduling  # who sends these has imported it: there is no import path any more
+
+        scheduling.apply(process)
     for signal_ in range(1, signal.NSIG):
         try:
             signal.signal(signal_, signal.SIG_DFL)

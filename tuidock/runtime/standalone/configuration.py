@@ -10,7 +10,7 @@ import posixpath
 
 from tuidock.errors import RuntimeFailure, UsageError
 from tuidock.oci.jsontext import loads
-from tuidock.runtime import identity
+from tuidock.runtime import identity, scheduling
 from tuidock.runtime.standalone import hooks
 
 TYPE_CHECKING = False
@@ -79,13 +79,17 @@ def _check(config: dict[str, Any], folder: str) -> None:
     own = {space["type"] for space in linux["namespaces"]}
     if (config.get("hostname") or config.get("domainname")) and "uts" not in own:
         raise BadConfig("unable to set hostname without a private UTS namespace", "add a namespace of type uts")
-    sysctls(linux.get("sysctl") or {}, own)
+    sysctls(linux.get("sysctl") or {}, own, config.get("domainname") or "")
     if linux.get("rootfsPropagation") and linux["rootfsPropagation"] not in PROPAGATIONS:
         raise BadConfig(f"no such rootfsPropagation: {linux['rootfsPropagation']}", f"one of {', '.join(PROPAGATIONS)}")
     for name in ("devices", "maskedPaths", "readonlyPaths"):
         linux[name] = linux.get(name) or []
     linux["sysctl"] = linux.get("sysctl") or {}
     _refuse(linux)
+    if linux.get("personality"):
+        scheduling.check_personality(linux["personality"])
+    else:
+        linux.pop("personality", None)
     for name, several in (config.get("hooks") or {}).items():
         if name not in hooks.NAMES:
             continue
@@ -138,6 +142,10 @@ def process(wanted: dict[str, Any]) -> None:
     user["additionalGids"] = user.get("additionalGids") or []
     if user.get("umask") is None:
         user["umask"] = 0o022
+    for name in ("scheduler", "ioPriority"):
+        if not wanted.get(name):
+            wanted.pop(name, None)
+    scheduling.check(wanted)
     there = set(identity.to_be_had())
     sets = wanted.get("capabilities") or {}
     wanted["capabilities"] = {
@@ -157,10 +165,11 @@ def process(wanted: dict[str, Any]) -> None:
         raise BadConfig(f"process.apparmorProfile {profile}: AppArmor profiles are not applied", "leave it out, or unconfined")
 
 
-def sysctls(wanted: Mapping[str, Any], own: set[str]) -> None:
+def sysctls(wanted: Mapping[str, Any], own: set[str], domain: str = "") -> None:
     """Only what belongs to a namespace that is not the host's can be set.  CVE-2022-0811 is why values are looked at, too.
 
     own: kinds of all namespaces of the configuration; one by path that is the host's own is found later (not_the_hosts).
+    domain: domainname of the configuration.
     """
     for key, value in wanted.items():
         if not isinstance(value, str) or any(letter in f"{key}{value}" for letter in "\n\0") or ".." in key or "/" in key:
@@ -173,6 +182,8 @@ def sysctls(wanted: Mapping[str, Any], own: set[str]) -> None:
             needs = "network"
         elif name == "kernel.domainname":
             needs = "uts"
+            if domain:
+                raise BadConfig("sysctl kernel.domainname and domainname say the same thing twice", "leave one out")
         elif name == "kernel.hostname":
             raise BadConfig(f"sysctl {key} is not set this way", "hostname of config.json sets it")
         elif not (name.startswith("user.") and "user" in own):

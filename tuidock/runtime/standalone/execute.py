@@ -10,7 +10,7 @@ import sys as interpreter
 from tuidock.errors import RuntimeFailure, UsageError
 from tuidock.oci.jsontext import loads
 from tuidock.oci.value import Value
-from tuidock.runtime import attach, init, trace, wire
+from tuidock.runtime import attach, identity, init, trace, wire
 from tuidock.runtime import syscalls as sys
 from tuidock.runtime.standalone import configuration
 from tuidock.runtime.standalone.create import CHUNK, Options, check_streams, send_console, write_pid
@@ -65,9 +65,12 @@ def process(container: Container, wanted: Wanted) -> dict[str, Any]:
             user["uid"], user["gid"] = _number(uid), _number(gid) if gid else user.get("gid", 0)
         user["additionalGids"] = [*user["additionalGids"], *(_number(word) for word in wanted.groups)]
         if wanted.capabilities:
+            for word in wanted.capabilities:
+                identity.known(word)
             names = [f"CAP_{word.upper().removeprefix('CAP_')}" for word in wanted.capabilities]
             sets = found["capabilities"]
-            found["capabilities"] = {name: [*sets[name], *names] for name in configuration.SETS}
+            given = ("bounding", "effective", "permitted")
+            found["capabilities"] = {name: [*sets[name], *(names if name in given else ())] for name in sets}
         found["noNewPrivileges"] = wanted.no_new_privileges or bool(found.get("noNewPrivileges"))
     try:
         configuration.process(found)

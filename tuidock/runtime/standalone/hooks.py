@@ -48,7 +48,8 @@ def _run(hook: Mapping[str, Any], name: str, state: bytes) -> None:
     path = hook["path"]
     read_in, write_in = os.pipe2(os.O_CLOEXEC)
     read_out, write_out = os.pipe2(os.O_CLOEXEC)
-    environment = dict(word.partition("=")[::2] for word in hook.get("env") or ())
+    given = hook.get("env")
+    environment = dict(os.environ) if given is None else dict(word.partition("=")[::2] for word in given)
     actions = [(os.POSIX_SPAWN_DUP2, read_in, 0), (os.POSIX_SPAWN_DUP2, write_out, 1), (os.POSIX_SPAWN_DUP2, write_out, 2)]
     try:
         pid = os.posix_spawn(

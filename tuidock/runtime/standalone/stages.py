@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 
 from tuidock.errors import RuntimeFailure
-from tuidock.runtime import wire
+from tuidock.runtime import (
+    scheduling,  # noqa: F401 - init needs it when the host's files are out of reach
+    wire,
+)
 from tuidock.runtime.init import Stages
 from tuidock.runtime.standalone import hooks
 from tuidock.runtime.standalone.state import CREATED, CREATING, text
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-FURNISHED = b"F"
+FURNISHED = b"H"
 """From init: the root is furnished, the hooks of the host's side can run; with GO comes the answer, the container's state."""
 
 
