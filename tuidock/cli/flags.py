@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tuidock.storage.paths import Roots
 
 UNLIMITED = -1
-_ZERO: dict[str, Any] = {BOOL: False, LIST: (), "string": "", "int": None, "bytes": 0, "decimal": 0.0}
+_ZERO: dict[str, Any] = {BOOL: False, LIST: (), "string": "", "int": None, "bytes": 0, "decimal": 0.0, "duration": 0}
 
 
 class Command(Value):

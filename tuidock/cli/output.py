@@ -64,11 +64,15 @@ def _size(size: float, base: int, units: tuple[str, ...], precision: int) -> str
     return f"{size:.{precision}g}{units[place]}"
 
 
-def status_text(container: Container, now: int = 0) -> str:
-    """Docker's STATUS: `Up 5 minutes`, `Exited (137) 3 seconds ago`, `Created`.  now: ns since the epoch."""
+def status_text(container: Container, now: int = 0, health: str = "none") -> str:
+    """Docker's STATUS: `Up 5 minutes`, `Exited (137) 3 seconds ago`, `Created`.
+
+    now: ns since the epoch.  health: of a container with a check: starting, healthy, unhealthy.
+    """
     now = now or time.time_ns()
     if container.status == "running":
-        return f"Up {human_duration((now - container.started_at) / NANO)}"
+        checked = {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
+        return f"Up {human_duration((now - container.started_at) / NANO)}{checked}"
     if container.status == "paused":
         return f"Up {human_duration((now - container.started_at) / NANO)} (Paused)"
     if container.status == "restarting":

@@ -9,7 +9,7 @@ from tuidock.cli.flags import Command, Words
 from tuidock.cli.formats import FORMAT, Listing, label_list, label_method, row
 from tuidock.cli.output import ago, ellipsis, human_size, local_time, short_id, status_text
 from tuidock.cli.templates import TemplateError
-from tuidock.engine import Engine
+from tuidock.engine import Engine, health
 from tuidock.engine.options import INTEGER, Option
 from tuidock.engine.quantities import quote
 from tuidock.errors import NotFound, TuidockError
@@ -69,7 +69,7 @@ def chosen(engine: Engine, words: Words) -> list[Container]:
             raise BadFilter(f"invalid filter 'status={value}'", f"one of {', '.join(STATUSES)}")
     last = 1 if words.flag("latest") else words["last"]
     every = words.flag("all") or last >= 0 or "status" in filters or "exited" in filters
-    found = [container for container in engine.containers.list(all=every) if _passes(container, filters)]
+    found = [container for container in engine.containers.list(all=every) if _passes(container, filters, engine.roots)]
     for key, before in (("before", True), ("since", False)):
         for name in filters.values.get(key, ()):
             bound = engine.containers.get(name).created_at
@@ -79,7 +79,7 @@ def chosen(engine: Engine, words: Words) -> list[Container]:
     return found[:last] if last >= 0 else found
 
 
-def _passes(container: Container, filters: Filters) -> bool:
+def _passes(container: Container, filters: Filters, roots: Roots) -> bool:
     codes = filters.values.get("exited")
     if codes is not None:
         if not all(code.lstrip("-").isdecimal() for code in codes):
@@ -91,7 +91,7 @@ def _passes(container: Container, filters: Filters) -> bool:
         filters.matching("id", container.id)
         and filters.matching("name", container.name)
         and filters.exact("status", container.status)
-        and filters.exact("health", "none")
+        and ("health" not in filters or filters.exact("health", health.status(container, roots)))
         and filters.exact("network", *container.networks)
         and filters.exact("volume", *volumes)
         and filters.labels(container.labels)
@@ -129,7 +129,7 @@ def container_row(engine: Engine, container: Container, *, now: int, full: bool,
         RunningFor=ago(container.created_at, now),
         Ports=container.ports if container.running else "",
         State=container.status,
-        Status=status_text(container, now),
+        Status=status_text(container, now, health.status(container, engine.roots)),
         Size=_size(engine, container) if sized else "0B",
         Labels=label_list(container.labels),
         Label=label_method(container.labels),

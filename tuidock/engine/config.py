@@ -53,6 +53,7 @@ def configure(image: Mapping[str, Any], request: RunRequest, container_id: str) 
         "OnBuild": image.get("OnBuild"),
         "Labels": labels,
         **({"StopSignal": signal} if (signal := request.stop_signal or image.get("StopSignal")) else {}),
+        **_health(image.get("Healthcheck"), request),
         **({"StopTimeout": request.stop_timeout} if request.stop_timeout is not None else {}),
     }
 
@@ -65,6 +66,16 @@ def _exposed(image: Mapping[str, Any], more: Iterable[str]) -> dict[str, Any]:
 
         found.update({f"{one.inside}/{one.protocol}": {} for text in more for one in ports.parse(text)})
     return found
+
+
+def _health(image: Mapping[str, Any] | None, request: RunRequest) -> dict[str, Any]:
+    if not (image or request.health_cmd or request.no_healthcheck or request.health_interval or request.health_timeout
+            or request.health_start_period or request.health_start_interval or request.health_retries):  # fmt: skip
+        return {}
+    from tuidock.engine import health
+
+    check = health.merged(image, request)
+    return {"Healthcheck": check} if check else {}
 
 
 def environment(*sources: Iterable[str]) -> list[str]:

@@ -273,6 +273,7 @@ class Containers:
             init=request.init, attach=session, cleans=cleanup_here, remove=request.remove,
             stop_signal=signals.number(stop_signal(container)), calls=wired.calls if wired else (),
             only_stop_signal="StopSignal" in container.config["Config"],
+            health=self._health(container, request, capabilities),
         )  # fmt: skip
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
@@ -331,6 +332,14 @@ class Containers:
             os.close(pidfd)
         return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}, None
 
+    def _health(self, container: Container, request: RunRequest, capabilities: builtins.list[str]) -> dict[str, Any] | None:
+        if "Healthcheck" not in container.config["Config"]:
+            return None
+        from tuidock.engine import health
+
+        program = self._filter(request, capabilities)
+        return health.asked(container, request, self.roots, capabilities=capabilities, seccomp=program)
+
     def _resources(self, request: RunRequest) -> dict[str, Any]:
         return limits.resources(request, privileged=request.privileged)
 
@@ -385,9 +394,11 @@ class Containers:
         if timeout is None:
             timeout = float(config.get("StopTimeout", GRACE))
         number = signals.number(signal or stop_signal(container))
-        watch = self._watch(container)
+        watch = None if container.paused else self._watch(container)
         lifecycle.kill(container.pid, container.start_time, number)
-        self._thaw(container)
+        if container.paused:  # only then its monitor is sure to answer: a health check of it may stand still, too
+            self._thaw(container)
+            watch = self._watch(container)
         status = self._end(container, watch, None if timeout < 0 else timeout)
         if status is None:
             lifecycle.kill(container.pid, container.start_time, 9)
@@ -510,6 +521,11 @@ class Containers:
         try:
             with self._lock(container.id) as lock:
                 settled = self._settled(container.id, lock)
+                for _ in range(500):  # without a watch, the monitor's last words may still be on their way to the disk
+                    if watch is not None or not settled.running or reconcile.alive(settled):
+                        break
+                    time.sleep(0.01)
+                    settled = self._settled(container.id, lock)
         except NoSuchContainer:
             return reconcile.LOST if status is None else int(status)
         return settled.exit_code if status is None else int(status)
@@ -529,9 +545,11 @@ class Containers:
         if container.running or container.restarting:
             container = self._marked(container.id, "user")
         if container.running:
-            watch = self._watch(container)
+            watch = None if container.paused else self._watch(container)
             lifecycle.kill(container.pid, container.start_time, 9)
-            self._thaw(container)
+            if container.paused:
+                self._thaw(container)
+                watch = self._watch(container)
             self._end(container, watch, GRACE)
         with self._lock(container.id) as lock:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tuidock.engine import restarts
+from tuidock.engine import health, restarts
 from tuidock.engine.spec import MASKED, READ_ONLY
 from tuidock.runtime import namespaces
 
@@ -36,7 +36,7 @@ def inspect(container: Container, roots: Roots) -> dict[str, Any]:
         "Created": rfc3339(container.created_at),
         "Path": command[0],
         "Args": command[1:],
-        "State": state(container),
+        "State": state(container, roots),
         "Image": container.image_id,
         "ResolvConfPath": f"{paths.init}/etc/resolv.conf",
         "HostnamePath": f"{paths.init}/etc/hostname",
@@ -72,8 +72,9 @@ def inspect(container: Container, roots: Roots) -> dict[str, Any]:
     }
 
 
-def state(container: Container) -> dict[str, Any]:
+def state(container: Container, roots: Roots) -> dict[str, Any]:
     """Docker's `State`."""
+    checked = health.found(container, roots)
     return {
         "Status": {"starting": "created"}.get(container.status, container.status),
         "Running": container.running or container.restarting,
@@ -86,6 +87,7 @@ def state(container: Container) -> dict[str, Any]:
         "Error": container.error,
         "StartedAt": rfc3339(container.started_at),
         "FinishedAt": rfc3339(container.finished_at),
+        **({"Health": _health(checked)} if checked else {}),
     }
 
 
@@ -108,6 +110,17 @@ def _bindings(asked: dict[str, Any]) -> dict[str, Any]:
             outside = "" if not one.first else str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
             found.setdefault(f"{one.inside}/{one.protocol}", []).append({"HostIp": one.address, "HostPort": outside})
     return found
+
+
+def _health(checked: dict[str, Any]) -> dict[str, Any]:
+    log = [
+        {
+            "Start": rfc3339(entry["start"]), "End": rfc3339(entry["end"]), "ExitCode": entry["exit"],
+            "Output": entry["output"],
+        }
+        for entry in checked["log"]
+    ]  # fmt: skip
+    return {"Status": checked["status"], "FailingStreak": checked["streak"], "Log": log}
 
 
 def _mount(mount: dict[str, Any]) -> dict[str, Any]:

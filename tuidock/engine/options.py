@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-BOOL, TEXT, LIST, INTEGER, BYTES, DECIMAL = "", "string", "list", "int", "bytes", "decimal"
+BOOL, TEXT, LIST, INTEGER, BYTES, DECIMAL, DURATION = "", "string", "list", "int", "bytes", "decimal", "duration"
 """Kinds, by the word that help shows for them; `quantities.read` knows what each takes."""
 
 PROCESS, FILES, RESOURCES, SECURITY, NETWORK, CONTAINER = "Process", "File", "Resource", "Security", "Network", "Container"
@@ -56,6 +56,19 @@ CREATE = (
     Option("cidfile", "", TEXT, "Write the container ID to the file", group=CONTAINER),
     Option("pull", "", TEXT, 'Pull image before running ("always", "missing", "never")', "missing", group=CONTAINER),
     Option("quiet", "q", BOOL, "Suppress the pull output", group=CONTAINER),
+    Option("health-cmd", "", TEXT, "Command to run to check health", field="health_cmd", group=CONTAINER),
+    Option("health-interval", "", DURATION, "Time between running the check (ms|s|m|h) (default 30s)",
+           field="health_interval", group=CONTAINER),
+    Option("health-retries", "", INTEGER, "Consecutive failures needed to report unhealthy (default 3)", 0,
+           field="health_retries", group=CONTAINER),
+    Option("health-start-interval", "", DURATION, "Time between running the check during the start period (ms|s|m|h)"
+           " (default 5s)", field="health_start_interval", group=CONTAINER),
+    Option("health-start-period", "", DURATION, "Start period for the container to initialize before starting"
+           " health-retries countdown (ms|s|m|h) (default 0s)", field="health_start_period", group=CONTAINER),
+    Option("health-timeout", "", DURATION, "Maximum time to allow one check to run (ms|s|m|h) (default 30s)",
+           field="health_timeout", group=CONTAINER),
+    Option("no-healthcheck", "", BOOL, "Disable any container-specified HEALTHCHECK", field="no_healthcheck",
+           group=CONTAINER),
     Option("restart", "", TEXT, "Restart policy to apply when a container exits (no, always, unless-stopped, on-failure[:N])",
            "no", field="restart", group=CONTAINER),
     Option("stop-signal", "", TEXT, "Signal to stop the container", field="stop_signal", group=CONTAINER),
@@ -151,9 +164,8 @@ RUN_LATER = (
     "add-host annotation blkio-weight blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent"
     " cpu-rt-period cpu-rt-runtime device device-cgroup-rule"
     " device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-option dns-search"
-    " domainname gpus group-add health-cmd health-interval health-retries health-start-interval"
-    " health-start-period health-timeout ipc isolation kernel-memory link link-local-ip log-driver log-opt"
-    " memory-swappiness mount no-healthcheck oom-kill-disable"
+    " domainname gpus group-add ipc isolation kernel-memory link link-local-ip log-driver log-opt"
+    " memory-swappiness mount oom-kill-disable"
     " oom-score-adj pid platform runtime storage-opt sysctl ulimit use-api-socket userns uts"
     " volume-driver volumes-from"
 )

@@ -5,7 +5,7 @@ docker/go-units size.go, strconv and time of Go: people compare the messages, an
 
 from __future__ import annotations
 
-from tuidock.engine.options import BOOL, BYTES, DECIMAL, INTEGER
+from tuidock.engine.options import BOOL, BYTES, DECIMAL, DURATION, INTEGER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def read(kind: str, text: str, name: str = "") -> Any:
         return -1 if name == "memory-swap" and text == "-1" else size(text)
     if kind == DECIMAL:
         return decimal(text)
+    if kind == DURATION:
+        return round(duration(text) * 1e9)
     return text
 
 

@@ -77,6 +77,15 @@ class RunRequest(Value):
     cpuset_mems: str = ""
     restart: str = "no"
     """no, always, unless-stopped, on-failure[:N]"""
+    health_cmd: str = ""
+    """for the shell; empty keeps the image's check"""
+    health_interval: int = 0
+    """ns, here and below; 0: the image's, else docker's default"""
+    health_timeout: int = 0
+    health_start_period: int = 0
+    health_start_interval: int = 0
+    health_retries: int = 0
+    no_healthcheck: bool = False
 
 
 def on_networks(network: str) -> bool:

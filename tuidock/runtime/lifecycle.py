@@ -56,6 +56,8 @@ class StartRequest(Value):
     remove: bool = False
     """The container will be removed at its end, so its end need not survive a power cut."""
     stop_signal: int = signal.SIGTERM
+    health: Mapping[str, Any] | None = None
+    """The check that the monitor runs: see health.py."""
     only_stop_signal: bool = False
     """Whether, of the signals that a client sends, only that one and SIGKILL count as asking it to end."""
     calls: Sequence[Sequence[object]] = ()

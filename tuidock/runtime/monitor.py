@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tuidock.runtime import health
+
 DRAIN = 2.0
 """Seconds that a stream may stay open after its process has ended, held by somebody outside (moby waits as long)."""
 
@@ -64,6 +66,8 @@ class Monitor:
         self.settled = False
         self.stopped_by = ""
         """Who asked for its end: `user`, by a client's signal, `system`, by this process's own; else empty."""
+        self.prober: health.Prober | None = None
+        """Runs the health check, if there is one."""
         self.host = -1
         """The mount namespace that this process came from."""
 
@@ -267,13 +271,38 @@ class Monitor:
                     if descriptor in readers and happened & ~select.POLLOUT:
                         self._read(readers[descriptor], descriptor)
             self._settle()
+            if self.prober is not None:
+                self._probe(self.prober)
 
     def _patience(self) -> int | None:
-        """Milliseconds until a stream of an ended process is given up; None when none has ended."""
-        ended = [job.ended_at for job in self.jobs if job.status is not None]
-        if ended:
-            return max(0, int((min(ended) + DRAIN - time.monotonic()) * 1000) + 1)
-        return None if self.settled else 500
+        """Milliseconds until a stream of an ended process is given up, or a health check is due; None if there is neither."""
+        due = [job.ended_at + DRAIN for job in self.jobs if job.status is not None]
+        if self.prober is not None:
+            due.append(self.prober.at)
+        soonest = min(due, default=float("inf"))
+        if soonest == float("inf"):
+            return None if self.settled else 500
+        left = max(0, int((soonest - time.monotonic()) * 1000) + 1)
+        return left if self.settled else min(left, 500)
+
+    def _probe(self, prober: health.Prober) -> None:
+        """Begin a health check that is due, or end one that takes too long."""
+        assert self.container is not None
+        assert self.cgroup is not None
+        if time.monotonic() < prober.at or self.container.status is not None:
+            return
+        if prober.job is not None:
+            prober.give_up()
+        elif self.cgroup.frozen():
+            prober.skip()
+        else:
+            try:
+                prober.begin(self._enter(prober.asked["process"], prober.asked["seccomp"]))
+            except Failed as failed:
+                prober.begin(None, str(failed))
+            except (OSError, TuidockError) as error:
+                prober.begin(None, str(_told(error)["message"]))
+            self.settled = False
 
     def _settle_down(self) -> None:
         """A container that is quiet for a moment may be so for long."""
@@ -315,6 +344,8 @@ class Monitor:
                 self.log.write(time.time_ns(), stream, content)
             except OSError as error:
                 _complain(f"the log lacks {len(content)} bytes: {error}")
+        if self.prober is not None and job is self.prober.job:
+            self.prober.take(content)
         message = wire.pack(wire.OUTPUT if stream == log.STDOUT else wire.ERROR_OUTPUT, content)
         for client in job.clients:
             if client.streams:
@@ -342,6 +373,8 @@ class Monitor:
                 if any(other is not job for other in self.jobs):
                     continue
                 self._finish(job)
+            if self.prober is not None and job is self.prober.job:
+                self.prober.end(job.status)
             for client in job.clients:
                 client.send(wire.pack_json(wire.EXITED, {"status": job.status}))
             job.close()
@@ -413,22 +446,8 @@ class Monitor:
         job.clients.append(client)
 
     def _exec(self, client: Client, asked: Mapping[str, Any]) -> None:
-        """setns(2) of the pid namespace holds for children only, so the monitor does that around the clone."""
-        container = self.container
         try:
-            if container is None or container.status is not None:
-                raise RuntimeFailure("the container has ended")
-            home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                sys.setns(container.pidfd, sys.CLONE_NEWPID, "pid")
-                try:
-                    request = {"seccomp": asked.get("seccomp", "")}
-                    job = self._clone(0, asked["process"], bool(asked.get("stdin")), request, join=container.pidfd)
-                finally:
-                    sys.setns(home, sys.CLONE_NEWPID, "pid")
-            finally:
-                os.close(home)
-            self._until_running(job)
+            job = self._enter(asked["process"], asked.get("seccomp", ""), stdin=bool(asked.get("stdin")))
         except Failed as failed:
             client.send(wire.pack_json(wire.FAILED, failed.told))
             return
@@ -439,6 +458,26 @@ class Monitor:
         client.streams = not asked.get("detach")
         self.join(client, job)
         client.send(wire.pack_json(wire.READY, {"pid": job.pid, "calls": self.calls}))
+
+    def _enter(self, process: Mapping[str, Any], seccomp: str, *, stdin: bool = False) -> Job:
+        """A further process in the container.  Raises Failed, OSError, TuidockError.
+
+        setns(2) of the pid namespace holds for children only, so the monitor does that around the clone.
+        """
+        container = self.container
+        if container is None or container.status is not None:
+            raise RuntimeFailure("the container has ended")
+        home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sys.setns(container.pidfd, sys.CLONE_NEWPID, "pid")
+            try:
+                job = self._clone(0, process, stdin, {"seccomp": seccomp}, join=container.pidfd)
+            finally:
+                sys.setns(home, sys.CLONE_NEWPID, "pid")
+        finally:
+            os.close(home)
+        self._until_running(job)
+        return job
 
     # ending
 
@@ -452,6 +491,8 @@ class Monitor:
         """The container has ended: nothing of it runs, nothing of it is mounted, and its end is on the disk."""
         assert self.cgroup is not None
         request = self.request
+        if self.prober is not None:
+            self.prober.close()
         self.cgroup.kill()
         killed = self.cgroup.oom_kills() > 0
         end = {
@@ -562,6 +603,10 @@ def main() -> None:
     assert monitor.container is not None
     monitor.container.stdin_once = bool(request.get("stdin_once"))
     monitor.join(client, monitor.container)
+    if request.get("health"):
+        from tuidock.runtime import health
+
+        monitor.prober = health.Prober(request["health"])
     client.send(wire.pack_json(wire.READY, state))
     stop = int(request.get("stop_signal", signal.SIGTERM))
     signal.signal(signal.SIGTERM, lambda *_: monitor.shut_down(stop))

@@ -70,6 +70,11 @@ class ContainerPaths(Value):
         return f"{self.data}/exit.json"
 
     @property
+    def health(self) -> str:
+        """health.json: what the health checks have found; written by the monitor."""
+        return f"{self.data}/health.json"
+
+    @property
     def start(self) -> str:
         """start.json: the record of calls of the last start."""
         return f"{self.data}/start.json"

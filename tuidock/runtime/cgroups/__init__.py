@@ -124,6 +124,10 @@ class Cgroup:
     def thaw(self) -> None:
         raise NotImplementedError
 
+    def frozen(self) -> bool:
+        """Whether its processes stand still, or are about to."""
+        raise NotImplementedError
+
     def read(self) -> dict[str, int]:
         """Counters: cpu_ns, memory, memory_limit, pids, pids_limit, read_bytes, write_bytes; 0 for no limit."""
         raise NotImplementedError

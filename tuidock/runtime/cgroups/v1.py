@@ -144,6 +144,9 @@ class CgroupV1(Cgroup):
     def thaw(self) -> None:
         self._freezer("THAWED")
 
+    def frozen(self) -> bool:
+        return files.read(f"{self.folder('freezer')}/freezer.state") != "THAWED" if "freezer" in self.hierarchy.trees else False
+
     def _freezer(self, state: str) -> None:
         path = f"{self.folder('freezer')}/freezer.state"
         files.write(path, state)

@@ -100,6 +100,9 @@ class CgroupV2(Cgroup):
     def thaw(self) -> None:
         self._freeze("0")
 
+    def frozen(self) -> bool:
+        return files.read(f"{self.folder}/cgroup.freeze") == "1"
+
     def _freeze(self, state: str) -> None:
         files.write(f"{self.folder}/cgroup.freeze", state)
         deadline = time.monotonic() + files.PATIENCE
