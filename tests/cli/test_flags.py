@@ -135,8 +135,8 @@ def test_a_slip_of_the_pen_gets_a_hint() -> None:
         run("--memry", "1g", "image")
     assert refused.value.hint == "Did you mean --memory?"
 
+
 @pytest.mark.parametrize("words", [("--gpus", "all"), ("--isolation=process",)])
-@pytest.mark.parametrize("words", [("--publish", "80:80"), ("-p", "80:80"), ("-P",), ("--mount=type=bind",)])
 def test_what_comes_later_is_named(words: tuple[str, ...]) -> None:
     with pytest.raises(WrongFlag, match="is not there yet"):
         run(*words, "image")
