@@ -150,7 +150,7 @@ if VERSION == 2:  # defined only there: a skipped test counts as failed where CI
 
 MACHINES = {
     "cgroup2-vm.sh": "not (all_of_this or cannot_be or as_the_container or another_kill or another_of or dockers or refused)",
-    "vm-run.sh": "ends_in_137 or no_more_processes or share or sees_its_own or kernels_files",
+    "vm-run.sh": "ends_in_137 or no_more_processes or share_of",
 }
 """Which tests of this file and of tests/runtime/test_cgroups.py run there: a container takes a second in
 User-Mode Linux 6.1, five in a whole kernel 6.12 without hardware to help it."""
