@@ -119,7 +119,7 @@ class Logs(Pane):
     def _grown(self) -> None:
         self.redraw()
         if self.following:
-            self.scroll_end(animate=False, immediate=True)
+            self.scroll_end(animate=False, immediate=True, force=True)  # there may be no scrollbar yet
 
     # rows
 
