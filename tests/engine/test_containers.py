@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -314,6 +315,17 @@ def test_exec_is_in_every_namespace_and_the_cgroup_of_pid_1(engine):
         assert eventually(lambda: len(engine.containers.processes(container.id)) == 2)
         other = next(pid for pid in engine.containers.processes(container.id) if pid != container.pid)
         assert inodes(other) == inodes(container.pid)
+
+
+def test_a_privileged_exec_has_all_capabilities_and_the_containers_filter(engine):
+    """As with docker: the filter belongs to the container."""
+    with running(engine) as container:
+        request = ExecRequest(container.id, ("grep", "-E", "CapEff|Seccomp:", "/proc/self/status"), privileged=True)
+        session = engine.containers.exec(request)
+        assert session is not None
+        effective, seccomp = (line.split()[1] for line in collect(session).out.splitlines())
+    bounding = Path("/proc/self/status").read_text().partition("CapBnd:")[2].split()[0]
+    assert (effective, seccomp) == (bounding, "2")
 
 
 def test_exec_in_one_that_does_not_run_is_refused(engine):

@@ -616,7 +616,8 @@ class Containers:
             workdir=request.workdir or config["WorkingDir"], terminal=request.tty, capabilities=capabilities,
             security=asked.security_opt, size=(request.rows, request.columns), hostname=config["Hostname"],
         )  # fmt: skip
-        program = "" if privileged else self._filter(asked, capabilities)
+        own = identity.capabilities(asked.cap_add, asked.cap_drop, privileged=asked.privileged)
+        program = self._filter(asked, own)  # the container's filter holds for a privileged process in it, too
         self._tell(container, f"exec_create: {' '.join(request.command)}")
         try:
             session = lifecycle.exec_(
