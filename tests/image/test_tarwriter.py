@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.image.test_unpack import looks
-from tuidock.errors import Conflict
+from tuidock.errors import Conflict, Refused
 from tuidock.image.tarstream import CHARACTER, REGULAR, SYMLINK, TarStream
 from tuidock.image.tarwriter import END, HELD, Members, header, walk
+from tuidock.runtime import trace
+from tuidock.storage.remove import remove_tree
 
 NAMES = st.lists(st.binary(min_size=1, max_size=80).filter(lambda part: not set(part) & {0, 47}), min_size=1, max_size=4)
 
@@ -145,3 +147,33 @@ def test_a_walk_holds_few_directories_open(tmp_path: Path) -> None:
     assert seen[-1] == b"z"
     assert most - before <= HELD + 4
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_lies_deeper_than_a_path_is_long_is_refused(tmp_path: Path) -> None:
+    """Once the walk has to find its way back by path; and no descriptor stays open."""
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(2 * HELD):
+        os.mkdir("d" * 100, dir_fd=at)
+        os.close(os.open("z", os.O_CREAT, dir_fd=at))
+        below = os.open("d" * 100, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    before = len(os.listdir("/proc/self/fd"))
+    top = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(Refused, match="deeper than a path"):
+        list(walk(top))
+    os.close(top)
+    assert len(os.listdir("/proc/self/fd")) == before
+    remove_tree(str(tmp_path))
+
+
+def test_a_walk_leaves_no_trace(tmp_path: Path) -> None:
+    """What is recorded is what makes a container; a pane that looks once a second would fill the record."""
+    for number in range(10):
+        (tmp_path / str(number)).mkdir()
+    trace.take()
+    top = os.open(tmp_path, os.O_RDONLY)
+    assert len(list(walk(top))) == 10
+    os.close(top)
+    assert len(trace.take()) <= 1

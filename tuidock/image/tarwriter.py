@@ -7,6 +7,7 @@ Sources: pax(1) of POSIX.1-2024, "ustar Interchange Format" and "pax Extended He
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -125,23 +126,23 @@ class _Level:
         self.names = sorted(map(os.fsencode, os.listdir(descriptor)), reverse=True)
 
 
-def walk(top: int, path: bytes = b"", *, resolve: int = BENEATH) -> Iterator[Found]:
+def walk(top: int) -> Iterator[Found]:
     """All that lies below a directory, each before what is in it, by the bytes of their names.
 
-    top: a descriptor that stays the caller's.  path: of the directory, from `top`; empty for itself.  No symbolic link is
-    followed, whoever puts one in the way meanwhile.  What goes as we look is passed over.
+    top: its descriptor, which stays the caller's.  No symbolic link is followed, whoever puts one in the way meanwhile.  What
+    goes as we look is passed over.
     Raises Refused for a tree that is deeper than a path can be long.
     """
 
     def opened(path: bytes) -> int:
         try:
-            return sys.openat2(top, os.fsdecode(path) or ".", FOLDER, resolve)
+            return sys.openat2(top, os.fsdecode(path) or ".", FOLDER, BENEATH)
         except OSError as error:
-            if len(path) > 4000:
+            if error.errno == errno.ENAMETOOLONG:
                 raise Refused(f"{shown(path)} lies deeper than a path can be long") from error
             raise
 
-    levels = [_Level(path, opened(path))]
+    levels = [_Level(b"", opened(b""))]
     try:
         while levels:
             level = levels[-1]
@@ -154,7 +155,9 @@ def walk(top: int, path: bytes = b"", *, resolve: int = BENEATH) -> Iterator[Fou
             inner = level.path + b"/" + name if level.path else name
             try:
                 status = os.stat(name, dir_fd=level.descriptor, follow_symlinks=False)
-                below = _Level(inner, opened(inner)) if stat.S_ISDIR(status.st_mode) else None
+                below = None
+                if stat.S_ISDIR(status.st_mode):
+                    below = _Level(inner, os.open(name, FOLDER | os.O_CLOEXEC, dir_fd=level.descriptor))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             if below is None:
