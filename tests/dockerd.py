@@ -21,21 +21,25 @@ def installed() -> bool:
 
 
 @contextmanager
-def dockerd(folder: Path, *, networks: bool = False) -> Iterator[list[str]]:
+def dockerd(folder: Path, *, networks: bool = False, runtime: Path | None = None) -> Iterator[list[str]]:
     """Run a daemon that keeps all it has in `folder`; gives the words that a client's command begins with.
 
     networks: with bridges and firewall, for a caller in a network namespace of its own.
+    runtime: an executable for `run --runtime plugged`.
     Raises RuntimeError with the end of its log if it does not come up.
     """
     daemon, client = shutil.which("dockerd", path=SBIN), shutil.which("docker")
     assert daemon is not None
     assert client is not None
     words = [client, "--host", f"unix://{folder}/docker.sock"]
+    more = [] if networks else ["--bridge=none", "--iptables=false"]
+    if runtime is not None:
+        more.append(f"--add-runtime=plugged={runtime}")
     with open(folder / "dockerd.log", "wb") as log:
         process = subprocess.Popen(
             [
                 daemon, "--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
-                *words[1:], *([] if networks else ["--bridge=none", "--iptables=false"]),
+                *words[1:], *more,
             ],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip

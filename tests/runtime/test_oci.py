@@ -262,13 +262,20 @@ def test_a_hook_in_the_container_that_fails_keeps_the_command_from_running(oci: 
     assert "ran" not in (oci.folder / "output").read_text()
 
 
-@pytest.mark.parametrize("kind", ["poststart", "poststop"])
-def test_a_late_hook_that_fails_is_a_warning(oci: Oci, kind: str) -> None:
+def test_a_hook_that_fails_after_the_start_ends_the_container(oci: Oci) -> None:
+    with oci.created("/bin/sleep", "100", hooks={"poststart": [{"path": "/bin/false"}]}) as name:
+        refused = oci("start", name)
+        assert refused.status == 1
+        assert "poststart hook #0" in refused.err
+        assert oci.state(name)["status"] == "stopped"
+
+
+def test_a_hook_that_fails_at_the_end_is_a_warning(oci: Oci) -> None:
     after, path = recorder(oci.folder, "after")
-    bundle = oci.bundle("/bin/true", hooks={kind: [{"path": "/bin/false"}, after]})
+    bundle = oci.bundle("/bin/true", hooks={"poststop": [{"path": "/bin/false"}, after]})
     done = oci("run", "-b", str(bundle.folder), bundle.identifier)
     assert done.status == 0
-    assert f"warning: error running {kind} hook #0" in done.err
+    assert "warning: error running poststop hook #0" in done.err
     assert path.exists()
 
 

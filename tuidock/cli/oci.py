@@ -90,7 +90,8 @@ def _absolute(path: str) -> str:
 def start(words: Words, _place: object = None) -> int:
     from tuidock.runtime.standalone import operations
 
-    return _call.warn(operations.start(_call.find(words)))
+    operations.start(_call.find(words))
+    return 0
 
 
 def state(words: Words, _place: object = None) -> int:

@@ -71,9 +71,10 @@ def main(
         _namespaces(linux, request.get("namespaces", {}))
         root = config["root"]
         target = request["rootfs"]["target"]
-        rootfs.part(linux.get("rootfsPropagation", ""), target)
+        propagation = linux.get("rootfsPropagation", "")
+        rootfs.part(propagation, target)
         if "tree" in request["rootfs"]:
-            rootfs.attach(request["rootfs"]["tree"], target)
+            rootfs.attach(request["rootfs"]["tree"], target, propagation)
         folder = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         steps = rootfs.plan(config, request["controllers"], request.get("cgroups", {}))
         process = config["process"]
@@ -95,7 +96,7 @@ def main(
         _make_workdir(workdir)
         if root.get("readonly"):
             rootfs.make_read_only()
-        rootfs.spread(linux.get("rootfsPropagation", ""))
+        rootfs.spread(propagation)
         if "personality" in linux:
             from tuidock.runtime import scheduling
 

@@ -183,7 +183,7 @@ class FileSystem(Step):
         mounted = open_in_root(root, self.target, directory=True)
         covered = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=below)
         try:
-            copy_tree(covered, f"/proc/self/fd/{mounted}")
+            copy_tree(covered, f"/proc/self/fd/{mounted}/.")
         finally:
             os.close(covered)
             os.close(mounted)

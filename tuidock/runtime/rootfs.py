@@ -119,11 +119,15 @@ def part(propagation: str, rootfs: str) -> None:
     sys.mount("", lies_on, "", sys.MS_PRIVATE)
 
 
-def attach(tree: int, rootfs: str) -> None:
-    """Mount a copy of the folder that shall be the root on itself: only a mount can be pivoted to.
+def attach(tree: int, rootfs: str, propagation: str) -> None:
+    """Mount a copy of the folder that shall be the root on itself: only a mount can be pivoted to, and no shared one.
 
-    tree: its descriptor, opened by who may go there.  Where it lies must not be shared, or pivot_root(2) refuses.
+    tree: its descriptor, opened by who may go there.  propagation: see `part`.
     """
+    if PROPAGATION.get(propagation) == sys.MS_SHARED:
+        sys.mount_setattr(tree, 0, propagation=sys.MS_PRIVATE)
+    else:
+        sys.mount_setattr(tree, 0, propagation=sys.MS_SLAVE, recursive=True)
     place = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     sys.move_mount(tree, place, rootfs)
     os.close(place)

@@ -32,10 +32,11 @@ PATIENCE = 10_000
 """Milliseconds that a process is given to end after SIGKILL."""
 
 
-def start(container: Container) -> list[str]:
-    """Let a created container run its command.  Returns warnings of poststart hooks.
+def start(container: Container) -> None:
+    """Let a created container run its command.
 
-    Raises Conflict for one that is not created, and what its init says if the command cannot be run after all.
+    Raises Conflict for one that is not created, what its init says if the command cannot be run after all, and
+    RuntimeFailure if a poststart hook fails; the container is ended then, as by runc and crun.
     """
     with container:
         status = container.status()
@@ -59,7 +60,11 @@ def start(container: Container) -> list[str]:
         finally:
             os.close(fifo)
         _raise_failure(container)
-        return hooks.run_all(container.config, hooks.POSTSTART, text(container.state(RUNNING)))
+        try:
+            hooks.run(container.config, hooks.POSTSTART, text(container.state(RUNNING)))
+        except RuntimeFailure:
+            _end(container)
+            raise
 
 
 def _raise_failure(container: Container) -> None:

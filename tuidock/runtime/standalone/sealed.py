@@ -62,8 +62,7 @@ def _run(container: Any, master: int, asked: Mapping[str, Any], complaints: Comp
     from tuidock.runtime.standalone.foreground import stay
 
     def begin() -> None:
-        for warning in operations.start(container):
-            complaints.warn(warning)
+        operations.start(container)
 
     try:
         if asked["detach"]:
