@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.terminal_theme import TerminalTheme
     from textual.binding import BindingType
     from textual.driver import Driver
-    from textual.message_pump import MessagePump
 
     from tuidock.engine import Engine
     from tuidock.storage.paths import Roots
@@ -98,14 +97,6 @@ class Tuidock(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, Main):
                 screen.opened(opened.error)
-
-
-def engine_of(node: MessagePump) -> Engine:
-    """The engine of the application that a widget is in.  For threads: by then it is open."""
-    app = node.app
-    assert isinstance(app, Tuidock)
-    assert app.engine is not None
-    return app.engine
 
 
 def run(roots: Roots) -> int:

@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from tuidock.tui.keys import BY_ACTION
 from tuidock.tui.messages import Done, Failed, Subject, Told
+from tuidock.tui.opened import engine_of
 
 if TYPE_CHECKING:
     from tuidock.engine import Engine
@@ -50,8 +51,6 @@ class Acting(Screen[None]):
         self.run_worker(partial(self._work, task, words, work, then), thread=True, group="work", exit_on_error=False)
 
     def _work(self, task: int, words: str, work: Callable[[Engine, Tell], Any], then: Callable[[Any], None] | None) -> None:
-        from tuidock.tui.app import engine_of
-
         def tell(progress: str, done: int = 0, total: int = 0) -> None:
             self.post_message(Told(task, f"{words}: {progress}" if progress else words, done, total))
 

@@ -17,6 +17,7 @@ from textual.content import Content
 from textual.message import Message
 
 from tuidock.tui.keys import FINDING, LINES, LOG, bindings
+from tuidock.tui.opened import engine_of
 from tuidock.tui.panes.pane import Pane, trouble
 
 if TYPE_CHECKING:
@@ -82,8 +83,6 @@ class Logs(Pane):
 
     def _begin(self, subject: Subject) -> None:
         """From the beginning of what is kept: another container, or this one has started again."""
-        from tuidock.tui.app import engine_of
-
         if self._follower is not None:
             self._follower.end()
         self._kept, self._rows, self._widest = [], [], 0

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.worker import get_current_worker
 
 from tuidock.tui.messages import Answer, Subject
+from tuidock.tui.opened import engine_of
 from tuidock.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
@@ -92,8 +93,6 @@ class Pane(Lines):
         self.run_worker(partial(self._read, self.subject), thread=True, group="read", exit_on_error=False)
 
     def _read(self, subject: Subject) -> None:
-        from tuidock.tui.app import engine_of
-
         try:
             value = self.read(engine_of(self), subject)
         except Exception as error:

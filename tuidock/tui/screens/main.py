@@ -14,6 +14,7 @@ from tuidock.tui.actions.container import ContainerActions
 from tuidock.tui.actions.image import STARTER, ImageActions
 from tuidock.tui.actions.volume import VolumeActions
 from tuidock.tui.messages import Chosen, Done, Entered, Failed, Happened, Listed, Subject, Told
+from tuidock.tui.opened import engine_of
 from tuidock.tui.panes.containers import Containers
 from tuidock.tui.panes.detail import Detail
 from tuidock.tui.panes.images import Images
@@ -114,8 +115,6 @@ class Main(ContainerActions, ImageActions, VolumeActions):
     @work(thread=True, exit_on_error=False)
     def _watch(self) -> None:
         """Sleep in the kernel until something happens; `on_unmount` ends it."""
-        from tuidock.tui.app import engine_of
-
         ours, theirs = os.pipe()
         self._stop = theirs
         events = engine_of(self).events
@@ -148,8 +147,6 @@ class Main(ContainerActions, ImageActions, VolumeActions):
 
     @work(thread=True, exit_on_error=False)
     def read_lists(self, kinds: set[str]) -> None:
-        from tuidock.tui.app import engine_of
-
         engine = engine_of(self)
         readers: dict[str, Any] = {
             "container": lambda: engine.containers.list(all=True),

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
+from tuidock.tui.opened import engine_of
 from tuidock.tui.screens.dialog import Dialog
 from tuidock.tui.widgets.tick import Tick
 from tuidock.tui.words import shell_line
@@ -169,8 +170,6 @@ class RunForm(Dialog[str]):
 
     def _make(self, request: Any, start: bool) -> None:
         """In a thread.  A container that could not be started is taken away again: the form has all that it takes."""
-        from tuidock.tui.app import engine_of
-
         engine = engine_of(self)
         container_id = ""
         try:
