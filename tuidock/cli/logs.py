@@ -7,7 +7,7 @@ import sys
 from tuidock.cli.flags import Command, Words
 from tuidock.cli.output import rfc3339
 from tuidock.cli.times import moment
-from tuidock.engine import Engine
+from tuidock.engine import Engine, logdriver
 from tuidock.engine.options import LOGS
 from tuidock.engine.requests import LogRequest
 
@@ -27,10 +27,14 @@ def logs(words: Words, place: Roots) -> int:
     )
     streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
     begins = {"stdout": True, "stderr": True}
-    for line in Engine(place).containers.logs(request):
+    containers = Engine(place).containers
+    details = f"{logdriver.details(containers.get(request.container))} ".encode() if words.flag("details") else b""
+    for line in containers.logs(request):
         stream = streams[line.stream]
         if stamped and begins[line.stream]:
             stream.write(f"{rfc3339(line.time, local=False)} ".encode())
+        if begins[line.stream]:
+            stream.write(details)
         begins[line.stream] = line.complete
         stream.write(line.text + b"\n" if line.complete else line.text)
         if follow or line.stream == "stderr":
@@ -45,5 +49,5 @@ def _tail(text: str) -> int:
 
 
 COMMANDS = {
-    "logs": Command(logs, "CONTAINER", LOGS, 1, 1, later="details"),
+    "logs": Command(logs, "CONTAINER", LOGS, 1, 1),
 }

@@ -110,6 +110,10 @@ class Containers:
 
             wiring.check(self.engine, request)
         signals.number(config.get("StopSignal") or DEFAULT_STOP)
+        if request.log_driver or request.log_opts:
+            from tuidock.engine import logdriver
+
+            logdriver.options(request.log_driver, request.log_opts)
         if request.restart != "no":
             from tuidock.engine import restarts
 
@@ -274,6 +278,7 @@ class Containers:
             stop_signal=signals.number(stop_signal(container)), calls=wired.calls if wired else (),
             only_stop_signal="StopSignal" in container.config["Config"],
             health=self._health(container, request, capabilities),
+            log_options=_log_options(container.request),
         )  # fmt: skip
         with self.database.transaction() as transaction:
             transaction.execute("UPDATE containers SET status = 'starting' WHERE id = ?", (container.id,))
@@ -306,9 +311,7 @@ class Containers:
         if container.removes_itself:
             self._remove(container, lock, volumes=True)
 
-    def _network(
-        self, container: Container, request: RunRequest, etc: str
-    ) -> tuple[str, str, dict[str, int], Wired | None]:
+    def _network(self, container: Container, request: RunRequest, etc: str) -> tuple[str, str, dict[str, int], Wired | None]:
         """What spec calls network, the folder of the three files, the namespace to join, held open, and its own network."""
         if on_networks(request.network):
             from tuidock.engine import wiring
@@ -829,6 +832,14 @@ def run_request(kept: Mapping[str, Any]) -> RunRequest:
     """A RunRequest from its JSON: lists are tuples again."""
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     return RunRequest(**values)
+
+
+def _log_options(kept: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not kept.get("log_driver") and not kept.get("log_opts"):
+        return None
+    from tuidock.engine import logdriver
+
+    return logdriver.told(kept)
 
 
 def stop_signal(container: Container) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tuidock.engine import health, restarts
+from tuidock.engine import health, logdriver, restarts
 from tuidock.engine.spec import MASKED, READ_ONLY
 from tuidock.runtime import namespaces
 
@@ -139,7 +139,7 @@ def _host_config(container: Container) -> dict[str, Any]:
     return {
         "Binds": [text for text in asked["volumes"] if ":" in text] or None,
         "ContainerIDFile": "",
-        "LogConfig": {"Type": "local", "Config": {}},
+        "LogConfig": logdriver.shown(asked),
         "NetworkMode": asked["network"],
         "PortBindings": _bindings(asked),
         "PublishAllPorts": bool(asked.get("publish_all")),

@@ -67,6 +67,9 @@ CREATE = (
            " health-retries countdown (ms|s|m|h) (default 0s)", field="health_start_period", group=CONTAINER),
     Option("health-timeout", "", DURATION, "Maximum time to allow one check to run (ms|s|m|h) (default 30s)",
            field="health_timeout", group=CONTAINER),
+    Option("log-driver", "", TEXT, "Logging driver for the container (local, json-file, none)", field="log_driver",
+           group=CONTAINER),
+    Option("log-opt", "", LIST, "Log driver options (max-size, max-file, labels, env)", field="log_opts", group=CONTAINER),
     Option("no-healthcheck", "", BOOL, "Disable any container-specified HEALTHCHECK", field="no_healthcheck",
            group=CONTAINER),
     Option("restart", "", TEXT, "Restart policy to apply when a container exits (no, always, unless-stopped, on-failure[:N])",
@@ -148,6 +151,7 @@ COMMIT = (
     Option("preview", "", BOOL, "Show what would go into the image, and make none"),
 )
 LOGS = (
+    Option("details", "", BOOL, "Show extra details provided to logs"),
     Option("follow", "f", BOOL, "Follow log output", field="follow"),
     Option("since", "", TEXT, 'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42'
            " minutes)", field="since"),
@@ -164,7 +168,7 @@ RUN_LATER = (
     "add-host annotation blkio-weight blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent"
     " cpu-rt-period cpu-rt-runtime device device-cgroup-rule"
     " device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-option dns-search"
-    " domainname gpus group-add ipc isolation kernel-memory link link-local-ip log-driver log-opt"
+    " domainname gpus group-add ipc isolation kernel-memory link link-local-ip"
     " memory-swappiness mount oom-kill-disable"
     " oom-score-adj pid platform runtime storage-opt sysctl ulimit use-api-socket userns uts"
     " volume-driver volumes-from"

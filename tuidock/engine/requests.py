@@ -77,6 +77,10 @@ class RunRequest(Value):
     cpuset_mems: str = ""
     restart: str = "no"
     """no, always, unless-stopped, on-failure[:N]"""
+    log_driver: str = ""
+    """local, json-file, none; empty is local"""
+    log_opts: tuple[str, ...] = ()
+    """KEY=VALUE: max-size, max-file, labels, env"""
     health_cmd: str = ""
     """for the shell; empty keeps the image's check"""
     health_interval: int = 0

@@ -56,6 +56,8 @@ class StartRequest(Value):
     remove: bool = False
     """The container will be removed at its end, so its end need not survive a power cut."""
     stop_signal: int = signal.SIGTERM
+    log_options: Mapping[str, Any] | None = None
+    """driver, max_size, max_files: see log.writer; None is as log.writer has it."""
     health: Mapping[str, Any] | None = None
     """The check that the monitor runs: see health.py."""
     only_stop_signal: bool = False

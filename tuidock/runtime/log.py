@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 HEADER = struct.Struct("<QBI")
 STDOUT, STDERR = 1, 2
 STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
+SIZE, FILES = 20_000_000, 5
+"""Of a log without options: bytes of a file, and how many (docker's driver `local`)."""
 LINE_LIMIT = 16 << 10
 """A longer line is given in parts, as docker's json-file log does."""
 
@@ -36,18 +38,46 @@ class LogLine(Value):
 
 
 class Writer:
-    """The monitor's end."""
+    """The monitor's end.
 
-    def __init__(self, path: str) -> None:
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    A file of max_size bytes becomes `path.1`, that one `path.2` and so on, max_files in all; a max_size of 0 has no end.
+    """
+
+    def __init__(self, path: str, *, max_size: int = 0, max_files: int = 1) -> None:
+        self.path = path
+        self.max_size = max_size
+        self.max_files = max_files
+        self._open()
+
+    def _open(self) -> None:
+        self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.size = os.fstat(self.descriptor).st_size
 
     def write(self, time: int, stream: int, content: bytes) -> None:
         """Append one frame.  Raises OSError (ENOSPC): what fits of it is taken back, so the file stays readable."""
-        frame = HEADER.pack(time, stream, len(content)) + content
+        self._append(HEADER.pack(time, stream, len(content)) + content)
+
+    def _append(self, frame: bytes) -> None:
+        if self.max_size and self.size >= self.max_size:
+            self._rotate()
         written = os.write(self.descriptor, frame)
         if written != len(frame):
             os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size - written)
             raise OSError(28, "no space left for the log")
+        self.size += written
+
+    def _rotate(self) -> None:
+        """Who follows sees by the file's inode that another one goes on."""
+        os.close(self.descriptor)
+        if self.max_files == 1:
+            os.unlink(self.path)
+        for number in range(self.max_files - 1, 0, -1):
+            older = f"{self.path}.{number - 1}" if number > 1 else self.path
+            try:
+                os.rename(older, f"{self.path}.{number}")
+            except FileNotFoundError:
+                continue
+        self._open()
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -74,6 +104,25 @@ class Reader:
 
     def close(self) -> None:
         os.close(self.descriptor)
+
+
+class Nowhere(Writer):
+    """Keeps nothing (docker's driver `none`)."""
+
+    def _open(self) -> None:
+        self.descriptor = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+        self.size = 0
+
+
+def writer(path: str, driver: str = "local", max_size: int = SIZE, max_files: int = FILES) -> Writer:
+    """The one for a driver: local, json-file, none."""
+    if driver == "none":
+        return Nowhere(path)
+    if driver == "json-file":
+        from tuidock.runtime.jsonlog import JsonWriter
+
+        return JsonWriter(path, max_size=max_size, max_files=max_files)
+    return Writer(path, max_size=max_size, max_files=max_files)
 
 
 class Lines:

@@ -60,7 +60,7 @@ class Monitor:
         self.jobs: list[Job] = []
         self.container: Job | None = None
         self.cgroup: cgroups.Cgroup | None = None
-        self.log = log.Writer(request["log"])
+        self.log = log.writer(request["log"], **request.get("log_options") or {})
         self.listener: _socket.socket | None = None
         self.calls: list[list[object]] = []
         self.settled = False
