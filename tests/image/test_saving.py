@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.engines import podman
 from tests.dockerd import Docker
 from tests.machine import Cli
 from tuidock.engine import Engine
@@ -160,3 +162,18 @@ def test_the_command(cli: Cli, busybox: str, tmp_path: Path) -> None:
         assert (refused.status, said in refused.err) == (1, True)
     on_terminal = subprocess.run(["script", "-qec", " ".join([*cli.words, "save", busybox]), "/dev/null"], capture_output=True)
     assert b"cowardly refusing to save to a terminal" in on_terminal.stdout
+
+
+def test_podman_runs_it(engine: Engine, busybox: str, scratch: Path) -> None:
+    if not shutil.which("podman"):
+        pytest.skip("there is no podman here (Debian: apt-get install podman)")
+    committed(engine, "ours:1", "echo 1 >/one; rm -r /home; ln -s one /link")
+    with podman(Path(tempfile.mkdtemp(dir=scratch))) as theirs:
+        for form in ("docker-archive", "oci"):
+            content = saved(engine, "ours:1", form=form)
+            loaded = subprocess.run(theirs.command("load"), input=content, check=True, capture_output=True)
+            name = loaded.stdout.decode().rpartition("Loaded image: ")[2].strip()
+            words = theirs.command("run", "--rm", "--network", "none", name, "sh", "-c", "cat /link; ls -d /home")
+            ended = subprocess.run(words, capture_output=True, text=True)
+            assert ended.stdout == "1\n", ended.stderr
+            assert "/home: No such file" in ended.stderr
