@@ -263,9 +263,9 @@ UPDATES = {
 }  # fmt: skip
 
 OPERATIONS: dict[str, Command] = {
-    "create": Command(create, "[OPTIONS] ID", CREATE, least=1, most=1),
+    "create": Command(create, "ID", CREATE, least=1, most=1),
     "run": Command(
-        create, "[OPTIONS] ID",
+        create, "ID",
         (
             *CREATE, DETACH, Option("keep", "", BOOL, "Do not delete it when it ends"),
             Option("no-subreaper", "", BOOL, "Taken for runc's sake: it is none"),
@@ -274,27 +274,27 @@ OPERATIONS: dict[str, Command] = {
     ),
     "start": Command(start, "ID", least=1, most=1),
     "state": Command(state, "ID", least=1, most=1),
-    "kill": Command(kill, "[OPTIONS] ID [SIGNAL]", (Option("all", "a", BOOL, "Signal all its processes"),), least=1, most=2),
-    "delete": Command(delete, "[OPTIONS] ID", (Option("force", "f", BOOL, "End it first if it runs"),), least=1, most=1),
+    "kill": Command(kill, "ID [SIGNAL]", (Option("all", "a", BOOL, "Signal all its processes"),), least=1, most=2),
+    "delete": Command(delete, "ID", (Option("force", "f", BOOL, "End it first if it runs"),), least=1, most=1),
     "pause": Command(pause, "ID", least=1, most=1),
     "resume": Command(resume, "ID", least=1, most=1),
     "update": Command(
-        update, "[OPTIONS] ID",
+        update, "ID",
         (
             Option("resources", "r", TEXT, "A file with linux.resources, or - for stdin"),
             *(Option(name, "", TEXT if name.startswith("cpuset") else INTEGER) for name in UPDATES),
         ),
         least=1, most=1,
     ),
-    "list": Command(list_, "[OPTIONS]", (FORMAT, Option("quiet", "q", BOOL, "Only ids"))),
-    "ps": Command(ps, "[OPTIONS] ID [PS OPTIONS]", (FORMAT,), least=1, most=UNLIMITED, stops=True),
+    "list": Command(list_, "", (FORMAT, Option("quiet", "q", BOOL, "Only ids"))),
+    "ps": Command(ps, "ID [PS OPTIONS]", (FORMAT,), least=1, most=UNLIMITED, stops=True),
     "events": Command(
-        events, "[OPTIONS] ID",
+        events, "ID",
         (Option("stats", "", BOOL, "Figures once"), Option("interval", "", INTEGER, "Seconds between figures", 5)),
         least=1, most=1,
     ),
     "exec": Command(
-        exec_, "[OPTIONS] ID COMMAND [ARG...]",
+        exec_, "ID COMMAND [ARG...]",
         (
             Option("process", "p", TEXT, "A file with the process"), CONSOLE, PID_FILE, PRESERVE, DETACH,
             Option("tty", "t", BOOL, "Allocate a terminal"), Option("env", "e", LIST, "Set environment variables"),
@@ -306,7 +306,7 @@ OPERATIONS: dict[str, Command] = {
         least=1, most=UNLIMITED, stops=True,
     ),
     "features": Command(features, ""),
-    "spec": Command(spec, "[OPTIONS]", (BUNDLE,)),
+    "spec": Command(spec, "", (BUNDLE,)),
 }  # fmt: skip
 
 
@@ -333,7 +333,10 @@ def oci(top: Words, _place: object = None) -> int:
                 raise WrongWords(f"--{option} is not done", "leave it out")
         return command.run(given, None)  # type: ignore[arg-type]  # no roots here
     except HelpAsked:
-        print(_usage(), end="")
+        if name in OPERATIONS:
+            print(_help_on(name), end="")
+        else:
+            print(_usage(), end="")
         return 0
     except BrokenPipeError:
         raise
@@ -348,6 +351,16 @@ def _refuse_globals(top: Words) -> None:
         raise WrongWords(f"--log-format {top.text('log-format')}", "text or json")
 
 
+def _help_on(name: str) -> str:
+    from tuidock.cli import help
+
+    command = OPERATIONS[name]
+    lines = [help.usage(f"oci {name}", command), ""]
+    lines += [f"  {f'-{option.short}, ' if option.short else '    '}--{option.name:20} {option.meaning}".rstrip()
+              for option in command.options]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
 def _usage() -> str:
     lines = ["Usage: tuidock oci [OPTIONS] COMMAND [ARG...]", "", "Options:"]
     lines += [f"  --{option.name:16} {option.meaning}" for option in (ROOT, *TOP)]
@@ -357,7 +370,7 @@ def _usage() -> str:
 
 
 COMMANDS = {
-    "oci": Command(oci, "[OPTIONS] COMMAND [ARG...]", (ROOT, *TOP), most=UNLIMITED, stops=True),
+    "oci": Command(oci, "COMMAND [ARG...]", (ROOT, *TOP), most=UNLIMITED, stops=True),
 }  # fmt: skip
 
 

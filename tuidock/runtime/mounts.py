@@ -167,6 +167,9 @@ class FileSystem(Step):
             if TMP_COPY_UP in plain:
                 self._copy_up(root, target)
         except OSError as error:
+            if self.kind == "sysfs" and error.errno == errno.EPERM:
+                self._bind_sysfs(root)
+                return
             raise RuntimeFailure(f"cannot mount {self.kind} on {self.target}: {error.strerror}") from error
         finally:
             os.close(target)
@@ -175,6 +178,11 @@ class FileSystem(Step):
             mounted = open_in_root(root, self.target, directory=True)
             sys.mount_setattr(mounted, set_ & sys.MOUNT_ATTR_NOSYMFOLLOW, propagation=spread[-1] if spread else 0)
             os.close(mounted)
+
+    def _bind_sysfs(self, root: int) -> None:
+        """Who shares the host's network in a user namespace may see its sysfs, and not mount one."""
+        kept = tuple(f"r{word}" for word in self.options if word in ("ro", "nosuid", "nodev", "noexec"))
+        Bind("/sys", self.target, ("rbind", "rslave", *kept)).apply(root)
 
     def _copy_up(self, root: int, below: int) -> None:
         """below: a descriptor of what is now covered."""
@@ -277,17 +285,23 @@ class Device(Step):
     mode: int = 0o666
     uid: int = 0
     gid: int = 0
+    tree: int = -1
+    """A descriptor of a node that was made outside, for a container in a user namespace."""
 
     def describe(self) -> str:
         return f"device {self.target} {self.kind} {self.major}:{self.minor} {self.mode:04o}"
 
     def apply(self, root: int) -> None:
+        if self.tree >= 0:
+            target = open_in_root(root, self.target, directory=False)
+            sys.move_mount(self.tree, target, self.target)
+            os.close(target)
+            return
         directory, name = open_parent(root, self.target)
-        kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[self.kind]
         try:
-            os.mknod(name, kind | self.mode, os.makedev(self.major, self.minor), dir_fd=directory)
+            make_node(name, self.kind, self.major, self.minor, self.mode, directory)
         except FileExistsError:
-            self._is_there(directory, name, kind)
+            self._is_there(directory, name, NODES[self.kind])
             return
         except PermissionError:
             self._bind(root)  # in a user namespace
@@ -310,6 +324,14 @@ class Device(Step):
     def _bind(self, root: int) -> None:
         """The host's own node in its place."""
         Bind(self.target, self.target, ("bind", "nosuid", "noexec")).apply(root)
+
+
+NODES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+
+def make_node(name: str, kind: str, major: int, minor: int, mode: int = 0o666, directory: int | None = None) -> None:
+    """mknod(2).  kind: c, u, b or p; directory: a descriptor that `name` is relative to."""
+    os.mknod(name, NODES[kind] | mode, os.makedev(major, minor), dir_fd=directory)
 
 
 class Link(Step):

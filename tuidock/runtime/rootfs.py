@@ -49,7 +49,8 @@ def plan(config: Mapping[str, Any], controllers: Mapping[str, str], cgroups: Map
         steps.append(
             Device(
                 device["path"], device["type"], device.get("major", 0), device.get("minor", 0),
-                device.get("fileMode", 0o666), device.get("uid", 0), device.get("gid", 0),
+                device.get("fileMode") or 0o666, device.get("uid") or 0, device.get("gid") or 0,
+                device.get("tree", -1),
             )
         )  # fmt: skip
     return [*steps, *LINKS, *_kernel(linux)]

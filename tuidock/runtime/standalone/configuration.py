@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 KINDS = ("mount", "pid", "network", "ipc", "uts", "cgroup", "user", "time")
+ALL_IDS = (1 << 32) - 1
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 PROPAGATIONS = ("private", "slave", "shared", "unbindable", "rprivate", "rslave", "rshared", "runbindable")
 IPC_PARAMETERS = (
@@ -115,7 +116,7 @@ def _namespaces(linux: dict[str, Any]) -> None:
             raise BadConfig(f"the path of the {kind} namespace is not absolute: {path}")
         if path and kind == "mount":
             raise BadConfig("a container in another's mount namespace is not made", "leave out the path of the mount namespace")
-        if path and not os.path.exists(path):
+        if path and not os.path.lexists(path):
             raise BadConfig(f"the {kind} namespace {path} is not there")
     if "mount" not in seen:
         raise BadConfig("a container without a mount namespace of its own is not made", "add a namespace of type mount")
@@ -123,8 +124,8 @@ def _namespaces(linux: dict[str, Any]) -> None:
     fresh = any(space["type"] == "user" and not space.get("path") for space in spaces)
     if mapped and "user" not in seen:
         raise BadConfig("there are uidMappings without a user namespace", "add a namespace of type user")
-    if fresh and not (linux.get("uidMappings") and linux.get("gidMappings")):
-        raise BadConfig("there is a user namespace without uidMappings and gidMappings")
+    for field in ("uidMappings", "gidMappings") if fresh else ():
+        linux[field] = linux.get(field) or [{"containerID": 0, "hostID": 0, "size": ALL_IDS}]  # as crun
     if linux.get("timeOffsets") and not any(space["type"] == "time" and not space.get("path") for space in spaces):
         raise BadConfig("there are timeOffsets without a new time namespace", "add a namespace of type time")
 
@@ -182,8 +183,8 @@ def sysctls(wanted: Mapping[str, Any], own: set[str], domain: str = "") -> None:
             needs = "network"
         elif name == "kernel.domainname":
             needs = "uts"
-            if domain:
-                raise BadConfig("sysctl kernel.domainname and domainname say the same thing twice", "leave one out")
+            if domain and domain != value:
+                raise BadConfig("sysctl kernel.domainname and domainname differ", "leave one out")
         elif name == "kernel.hostname":
             raise BadConfig(f"sysctl {key} is not set this way", "hostname of config.json sets it")
         elif not (name.startswith("user.") and "user" in own):

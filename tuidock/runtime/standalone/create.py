@@ -10,7 +10,7 @@ import sys as interpreter
 
 from tuidock.errors import Conflict, RuntimeFailure, TuidockError, UsageError
 from tuidock.oci.value import Value
-from tuidock.runtime import attach, bundle, cgroups, init, seccomp, trace, wire
+from tuidock.runtime import attach, bundle, cgroups, init, mounts, seccomp, trace, wire
 from tuidock.runtime import syscalls as sys
 from tuidock.runtime.standalone import configuration, hooks, resources
 from tuidock.runtime.standalone.stages import FURNISHED, Stops
@@ -18,7 +18,7 @@ from tuidock.runtime.standalone.state import CREATED, CREATING, Container, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 CHUNK = 65536
@@ -46,13 +46,14 @@ def create(root: str, identifier: str, folder: str, options: Options) -> tuple[C
     check_streams(config["process"], options)
     container = Container.make(root, identifier, config, folder)
     creation = _Creation(container, options)
-    try:
-        creation.run()
-    except BaseException as error:
-        creation.undo()
-        if isinstance(error, OSError):
-            raise RuntimeFailure(f"{error.filename or 'create'}: {error.strerror}") from error
-        raise
+    with container:
+        try:
+            creation.run()
+        except BaseException as error:
+            creation.undo()
+            if isinstance(error, OSError):
+                raise RuntimeFailure(f"{error.filename or 'create'}: {error.strerror}") from error
+            raise
     return container, creation.console
 
 
@@ -75,11 +76,12 @@ class _Creation:
         failure = os.open(container.failure, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         tree = sys.open_tree(sys.AT_FDCWD, config["root"]["path"], sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
         request["rootfs"] = {"target": config["root"]["path"], "tree": tree}
+        trees = self._make_devices()
         stops = Stops(config, fifo, failure, self.options.preserve_fds)
         score = config["process"].pop("oomScoreAdj", None)
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self.pid = self._clone(ours, theirs, request, stops)
-        for descriptor in (tree, fifo, failure):
+        for descriptor in (tree, fifo, failure, *trees):
             os.close(descriptor)
         theirs.close()
         assert self.cgroup is not None
@@ -122,6 +124,25 @@ class _Creation:
                 file.write(seccomp.compile(profile))
             request["seccomp"] = self.container.filter
         return request
+
+    def _make_devices(self) -> list[int]:
+        """In a user namespace nodes cannot be made: these are made outside and mounted.  Their descriptors."""
+        if "user" not in configuration.fresh(self.config):
+            return []
+        linux, folder, trees = self.config["linux"], self.container.devices, []
+        os.mkdir(folder, 0o700)
+        for number, device in enumerate(linux["devices"]):
+            path = f"{folder}/{number}"
+            mounts.make_node(path, device["type"], device.get("major", 0), device.get("minor", 0))
+            uid = _outside(linux["uidMappings"], device.get("uid") or 0)
+            os.chown(path, uid, _outside(linux["gidMappings"], device.get("gid") or 0))
+            os.chmod(path, device.get("fileMode") or 0o666)
+            device["tree"] = sys.open_tree(sys.AT_FDCWD, path, sys.OPEN_TREE_CLONE)
+            sys.mount_setattr(
+                device["tree"], sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NOEXEC, sys.MOUNT_ATTR_NODEV, sys.MS_PRIVATE
+            )
+            trees.append(device["tree"])
+        return trees
 
     def _clone(self, ours: _socket.socket, theirs: _socket.socket, request: dict[str, Any], stops: Stops) -> int:
         """The container's first process: this process's child, in all its new namespaces."""
@@ -218,6 +239,14 @@ def _map(pid: int, linux: Mapping[str, Any]) -> None:
                     file.write("".join(lines))
             except OSError as error:
                 raise RuntimeFailure(f"linux.{field} {linux[field]}: {error.strerror}") from error
+
+
+def _outside(mappings: Sequence[Mapping[str, int]], number: int) -> int:
+    """The host's id for one of a user namespace.  Raises RuntimeFailure if it has none."""
+    for one in mappings:
+        if 0 <= number - one["containerID"] < one["size"]:
+            return one["hostID"] + number - one["containerID"]
+    raise RuntimeFailure(f"id {number} has no mapping", "see linux.uidMappings and gidMappings")
 
 
 def _score(pid: int, score: int | None) -> None:

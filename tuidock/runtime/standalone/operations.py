@@ -36,8 +36,17 @@ def start(container: Container) -> None:
     """Let a created container run its command.
 
     Raises Conflict for one that is not created, what its init says if the command cannot be run after all, and
-    RuntimeFailure if a poststart hook fails; the container is ended then, as by runc and crun.
+    RuntimeFailure if a poststart hook fails; the container is ended and deleted then, as by crun.
     """
+    _start(container)
+    try:
+        hooks.run(container.config, hooks.POSTSTART, text(container.state(RUNNING)))
+    except RuntimeFailure:
+        delete(os.path.dirname(container.folder), container.identifier, force=True)
+        raise
+
+
+def _start(container: Container) -> None:
     with container:
         status = container.status()
         if status == STOPPED:
@@ -60,11 +69,6 @@ def start(container: Container) -> None:
         finally:
             os.close(fifo)
         _raise_failure(container)
-        try:
-            hooks.run(container.config, hooks.POSTSTART, text(container.state(RUNNING)))
-        except RuntimeFailure:
-            _end(container)
-            raise
 
 
 def _raise_failure(container: Container) -> None:

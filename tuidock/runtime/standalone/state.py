@@ -5,6 +5,7 @@ ROOT/ID/config.json  the configuration as it was read: what happens to the bundl
 ROOT/ID/start        a fifo, for as long as the container waits for `start`
 ROOT/ID/failure      what went wrong between `start` and the command, from the container's init
 ROOT/ID/seccomp.bpf  the compiled filter
+ROOT/ID/devices/     nodes for a container in a user namespace, which cannot make them itself
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Container:
         self.start_fifo = f"{self.folder}/start"
         self.failure = f"{self.folder}/failure"
         self.filter = f"{self.folder}/seccomp.bpf"
+        self.devices = f"{self.folder}/devices"
         self.record: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
         self._lock = -1
@@ -140,9 +142,11 @@ class Container:
 
     def remove(self) -> None:
         """Forget it."""
-        for entry in os.listdir(self.folder):
-            os.unlink(f"{self.folder}/{entry}")
-        os.rmdir(self.folder)
+        for folder in (self.devices, self.folder):
+            for entry in os.listdir(folder) if os.path.isdir(folder) else ():
+                os.unlink(f"{folder}/{entry}")
+            if os.path.isdir(folder):
+                os.rmdir(folder)
 
     def __enter__(self) -> Container:
         """One command at a time on one container."""
@@ -154,6 +158,7 @@ class Container:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_UN)  # a child may have a copy of the descriptor
         os.close(self._lock)
 
 
