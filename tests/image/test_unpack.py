@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.image.conftest import Unpack, extract
 from tests.image.tars import END, folder, forged, hardlink, member, symlink, tar
+from tests.machine import REPOSITORY
 from tuidock.errors import Refused, TuidockError
 
 pytestmark = pytest.mark.root
@@ -460,3 +462,15 @@ def test_nothing_of_the_machine_can_be_reached(unpack: Unpack) -> None:
         unpack(tar(hardlink("passwd", "/etc/passwd")))
     with pytest.raises(Refused, match="not in this layer"):
         unpack(tar(hardlink("root", "/proc/1/root/etc/passwd")))
+
+
+def test_nothing_of_the_layer_is_loaded(folder: Path) -> None:
+    """moby 2019-14271: modules in the layer, where the interpreter would look for them."""
+    library = folder / os.path.dirname(os.__file__)[1:]
+    library.mkdir(parents=True)
+    (library / "wave.py").write_text("print('pwned')")
+    code = "from tuidock.image import unpack; unpack.lock_up(); import wave"
+    words = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); {code}"]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert "No module named 'wave'" in ended.stderr
+    assert ended.stdout == ""

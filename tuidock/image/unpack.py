@@ -19,6 +19,7 @@ import os
 import resource
 import signal
 import stat
+import sys as interpreter
 
 from tuidock.errors import Refused
 from tuidock.image.tarheader import clean, shown
@@ -406,6 +407,8 @@ def lock_up() -> None:
     os.chdir("/")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    interpreter.meta_path.clear()  # what would be found from here on is the layer's
+    interpreter.path.clear()
 
 
 def main(lower: Sequence[str] = ()) -> None:
