@@ -317,7 +317,7 @@ class Containers:
             from tuidock.engine import wiring
 
             wired = wiring.wire(self.engine, container, request, etc)
-            return wired.path, etc, {"network": os.dup(wired.descriptor)}, wired
+            return wired.path, etc, {"network": os.dup(wired.namespace.descriptor)}, wired
         kind, _, other = request.network.partition(":")
         if kind != "container":
             return "host" if kind == "host" else "", etc, {}, None

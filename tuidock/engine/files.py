@@ -23,8 +23,10 @@ def files(hostname: str, *, host_network: bool) -> dict[str, str]:
     }
 
 
-def resolv_conf(*, host_network: bool) -> str:
+def resolv_conf(*, host_network: bool, asks: bool = False) -> str:
     """The host's name servers; without those on its loopback, which a namespace of its own cannot reach.
+
+    asks: it asks tuidock's own (network/names.py) in their place; search domains and options stay.
 
     Where the host asks systemd-resolved's stub (127.0.0.53), the servers behind it (moby#41022).
     """
@@ -34,6 +36,8 @@ def resolv_conf(*, host_network: bool) -> str:
     if "127.0.0.53" in text:
         text = _read(RESOLVED) or text
     kept = [line for line in text.splitlines() if not _loopback(line)]
+    if asks:
+        kept = ["nameserver 127.0.0.11", *(line for line in kept if line.split()[:1] != ["nameserver"]), "options ndots:0"]
     return "\n".join(kept) + "\n" if kept else ""
 
 

@@ -185,6 +185,14 @@ class Networks:
             if network.ipv6:
                 endpoint.allow_ipv6(namespace)
             endpoint.plug(namespace, mine, bridge, default=not way_out)
+            if network.named and not any(one.network.named for one in there if one is not mine):
+                from tuidock.network import names
+
+                with namespace.inside():
+                    sockets = names.listen()
+                names.follow(self.roots, container.id, container.pid, container.start_time, sockets)
+                for one in sockets:
+                    one.close()
             wiring.write_files(container, there, self.roots.container(container.id).init + "/etc")
         except OSError as error:
             raise RuntimeFailure(

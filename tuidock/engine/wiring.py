@@ -79,9 +79,12 @@ def enroll(transaction: Any, roots: Roots, container: str, request: RunRequest) 
 class Wired:
     """A container's network, made and waiting for its first process."""
 
-    def __init__(self, descriptor: int, proxy: Proxy | None, calls: list[list[object]]) -> None:
-        self.descriptor = descriptor
-        """of the namespace"""
+    def __init__(
+        self, engine: Engine, container: str, namespace: endpoint.Namespace, proxy: Proxy | None, calls: list[list[object]]
+    ) -> None:
+        self.engine = engine
+        self.container = container
+        self.namespace = namespace
         self.proxy = proxy
         self.calls = calls
         """the record of how it was made"""
@@ -89,16 +92,23 @@ class Wired:
     @property
     def path(self) -> str:
         """What config.json says of a namespace that only a descriptor names."""
-        return f"/proc/{os.getpid()}/fd/{self.descriptor}"
+        return f"/proc/{os.getpid()}/fd/{self.namespace.descriptor}"
 
     def follow(self, pid: int, started: int) -> None:
         """The container runs."""
         if self.proxy is not None:
             self.proxy.follow(pid, started)
+        if self.namespace.resolver is not None:
+            from tuidock.network import names
+
+            try:
+                names.follow(self.engine.roots, self.container, pid, started, self.namespace.resolver)
+            except OSError as error:
+                self.engine.warnings.append(f"names of other containers are not answered: {error.strerror}")
 
     def close(self) -> None:
         """Let go of it: it goes unless a container has it."""
-        os.close(self.descriptor)
+        self.namespace.close()
         if self.proxy is not None:
             self.proxy.close()
 
@@ -137,8 +147,7 @@ def wire(engine: Engine, container: Container, request: RunRequest, etc: str) ->
         if proxy is not None:
             proxy.close()
         raise
-    namespace.route.close()
-    return Wired(namespace.descriptor, proxy, [["engine", *call] for call in trace.take()])
+    return Wired(engine, container.id, namespace, proxy, [["engine", *call] for call in trace.take()])
 
 
 def _bind(engine: Engine, container: Container, request: RunRequest) -> list[Bound]:
@@ -178,10 +187,11 @@ def _publish(engine: Engine, container: Container) -> None:
 
 
 def write_files(container: Container, endpoints: list[Endpoint], etc: str) -> None:
-    """hosts, in place: a container that runs has it mounted."""
+    """hosts and resolv.conf, in place: a container that runs has it mounted."""
     config = container.config["Config"]
     own = [f"{show(address)}\t{config['Hostname']}\n" for one in endpoints for address in one.addresses]
     files.rewrite(f"{etc}/hosts", files.HOSTS + "".join(own))
+    files.rewrite(f"{etc}/resolv.conf", files.resolv_conf(host_network=False, asks=any(one.network.named for one in endpoints)))
 
 
 def free(database: Database, roots: Roots, container: str) -> None:

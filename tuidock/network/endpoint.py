@@ -19,6 +19,7 @@ from tuidock.runtime import syscalls as sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Sequence
     from typing import Any
 
@@ -86,10 +87,14 @@ def rows(database: Any, container: str) -> list[Endpoint]:
 
 
 class Namespace:
-    """A network namespace that was made here: an open descriptor of it, and a conversation with its kernel part."""
+    """A network namespace that was made here, its loopback up: a descriptor of it, and a conversation with its kernel part."""
 
-    def __init__(self, *, ipv6: bool) -> None:
-        """Make it.  The calling thread goes in and comes back.  Raises RuntimeFailure, with the thread where it was."""
+    def __init__(self, *, ipv6: bool, names: bool) -> None:
+        """Make it.  The calling thread goes in and comes back.  Raises RuntimeFailure, with the thread where it was.
+
+        names: whether names are asked for from within (names.py).
+        """
+        self.resolver: tuple[_socket.socket, _socket.socket] | None = None
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             sys.unshare(sys.CLONE_NEWNET)
@@ -97,6 +102,11 @@ class Namespace:
                 self.descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
                 self.route = netlink.Conversation()
                 _prepare(ipv6=ipv6)
+                netlink.set_up(self.route, 1, "lo")
+                if names:
+                    from tuidock.network.names import listen
+
+                    self.resolver = listen()
             finally:
                 sys.setns(home, sys.CLONE_NEWNET, "the host's network")
         except OSError as error:
@@ -104,10 +114,35 @@ class Namespace:
         finally:
             os.close(home)
 
+    def inside(self) -> Inside:
+        """This thread is in it meanwhile."""
+        return Inside(self.descriptor)
+
     def close(self) -> None:
         """Let go of it."""
         self.route.close()
+        for one in self.resolver or ():
+            one.close()
         os.close(self.descriptor)
+
+
+class Inside:
+    """The calling thread is in another network namespace for as long as this is entered."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __enter__(self) -> None:
+        self.home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sys.setns(self.descriptor, sys.CLONE_NEWNET, "the container's network")
+        except OSError:
+            os.close(self.home)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        sys.setns(self.home, sys.CLONE_NEWNET, "the host's network")
+        os.close(self.home)
 
 
 class Joined(Namespace):
@@ -115,16 +150,14 @@ class Joined(Namespace):
 
     def __init__(self, pid: int) -> None:
         """pid: of a process in it, which must be known to live.  Raises OSError."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self.resolver = None
         self.descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            sys.setns(self.descriptor, sys.CLONE_NEWNET, f"/proc/{pid}/ns/net")
-            try:
+            with self.inside():
                 self.route = netlink.Conversation()
-            finally:
-                sys.setns(home, sys.CLONE_NEWNET, "the host's network")
-        finally:
-            os.close(home)
+        except BaseException:
+            os.close(self.descriptor)
+            raise
 
 
 def _prepare(*, ipv6: bool) -> None:
@@ -151,13 +184,13 @@ def plug(namespace: Namespace, one: Endpoint, bridge: int, *, default: bool) -> 
 
 
 def wire(database: Database, roots: Roots, endpoints: Sequence[Endpoint], warnings: list[str]) -> Namespace:
-    """A namespace with its loopback and all cables, IPv4 first.  Raises RuntimeFailure, Conflict; nothing is left then."""
+    """A namespace with all cables, IPv4 first.  Raises RuntimeFailure, Conflict; nothing is left then."""
     plugged = [one for one in endpoints if one.link]
     bridges = [networks.bring_up(database, roots, one.network, warnings) for one in plugged]
-    namespace = Namespace(ipv6=any(one.network.ipv6 for one in plugged))
+    names = any(one.network.named for one in plugged)
+    namespace = Namespace(ipv6=any(one.network.ipv6 for one in plugged), names=names)
     way_out = next((one.position for one in plugged if not one.network.internal), -1)
     try:
-        netlink.set_up(namespace.route, 1, "lo")
         for one, bridge in zip(plugged, bridges, strict=True):
             plug(namespace, one, bridge, default=one.position == way_out)
     except OSError as error:
@@ -230,12 +263,5 @@ def reroute(pid: int, endpoints: Sequence[Endpoint]) -> None:
 
 def allow_ipv6(namespace: Namespace) -> None:
     """Links that come from now on may have IPv6 addresses."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        sys.setns(namespace.descriptor, sys.CLONE_NEWNET, "the container's network")
-        try:
-            networks.set_kernel("ipv6/conf/default/disable_ipv6", "0")
-        finally:
-            sys.setns(home, sys.CLONE_NEWNET, "the host's network")
-    finally:
-        os.close(home)
+    with namespace.inside():
+        networks.set_kernel("ipv6/conf/default/disable_ipv6", "0")

@@ -59,6 +59,11 @@ class Network(Value):
         return self.name in PREDEFINED
 
     @property
+    def named(self) -> bool:
+        """Whether its containers find each other by name: on all networks that somebody made."""
+        return bool(self.link) and not self.predefined
+
+    @property
     def walls(self) -> Walls:
         off = self.options.get(MASQUERADE, "true").lower() in ("0", "f", "false")
         return Walls(self.link, self.internal, self.pools, not off)

@@ -105,6 +105,11 @@ def verdict(code: int) -> bytes:
     return _expression("immediate", be32(1, VERDICT), nested(2, nested(2, be32(1, code))))
 
 
+def immediate(content: bytes, register: int) -> bytes:
+    """A value into a register."""
+    return _expression("immediate", be32(1, register), _value(2, content))
+
+
 def dnat(family: int, address: int, port: int) -> bytes:
     """Send it to the address and port in these registers.  family: of netlink.family_of."""
     return _expression("nat", be32(1, 1), be32(2, family), be32(3, address), be32(5, port))

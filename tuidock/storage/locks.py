@@ -1,7 +1,7 @@
 """One lock per subject, held by an open file and so gone with the process that held it.
 
 Lock order, to be taken from left to right and never back: `store` (shared for use, exclusive for garbage collection)
-→ `container-ID` → `network` → the machine's network namespace (`network/networks.py`) → the database's own write lock.
+→ `container-ID` → `names` or `network` → the machine's network namespace (`network/networks.py`) → the database's write lock.
 """
 
 from __future__ import annotations
