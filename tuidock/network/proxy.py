@@ -17,7 +17,6 @@ import time
 
 from tuidock.oci.jsontext import dumps, loads
 from tuidock.runtime import bundle
-from tuidock.runtime.spawn import interpreter_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ class Proxy:
 
     def __init__(self, bound: Sequence[Bound], targets: Sequence[bytes], state: str) -> None:
         """targets: where each of `bound` leads.  state: the file in which it says who it is."""
+        from tuidock.runtime.spawn import interpreter_command  # the proxy itself does without ctypes, until it is idle
+
         self.connection, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             command = interpreter_command("tuidock.network.proxy")
