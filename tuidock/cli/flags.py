@@ -216,4 +216,22 @@ def _filter(text: str) -> None:
         raise ValueError("bad format of filter (expected name=value)")
 
 
-CHECKS: dict[str, Callable[[str], None]] = {"env": _env, "label": _label, "attach": _stream, "filter": _filter}
+def _by_engine(reader: str) -> Callable[[str], None]:
+    """What the engine would refuse is refused while it is read."""
+
+    def check(text: str) -> None:
+        from tuidock.engine import words
+
+        try:
+            getattr(words, reader)(text)
+        except UsageError as error:
+            raise ValueError(error.message) from None
+
+    return check
+
+
+CHECKS: dict[str, Callable[[str], None]] = {
+    "env": _env, "label": _label, "attach": _stream, "filter": _filter, "ulimit": _by_engine("ulimit"),
+    "sysctl": _by_engine("sysctl"), "add-host": _by_engine("host"), "dns": _by_engine("server"),
+    "device-cgroup-rule": _by_engine("device_rule"),
+}  # fmt: skip

@@ -6,6 +6,8 @@ nothing of a container.
 
 from __future__ import annotations
 
+import os
+
 from tuidock.errors import UsageError
 
 TYPE_CHECKING = False
@@ -34,8 +36,8 @@ def configure(image: Mapping[str, Any], request: RunRequest, container_id: str) 
     labels.update(pair(text) for text in request.labels)
     attached = request.attach or (() if request.detach else ("stdout", "stderr", *(("stdin",) if request.interactive else ())))
     return {
-        "Hostname": request.hostname or container_id[:12],
-        "Domainname": "",
+        "Hostname": request.hostname or (os.uname().nodename if request.uts == "host" else container_id[:12]),
+        "Domainname": request.domainname,
         "User": request.user or image.get("User") or "",
         "AttachStdin": "stdin" in attached,
         "AttachStdout": "stdout" in attached,

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from tuidock.runtime.log import LogLine
 
 DEFAULT_STOP = "SIGTERM"
+WORDS = (
+    "ulimits", "extra_hosts", "dns", "ipc", "pid", "uts", "cgroupns", "oom_score_adj", "sysctls", "devices", "device_rules",
+)  # fmt: skip
+"""Fields of a RunRequest whose words can be wrong."""
 GRACE = 10.0
 """Seconds from the stop signal to SIGKILL where nobody said otherwise (docker stop)."""
 
@@ -67,7 +71,7 @@ class Containers:
             self._check(request, config)
             mounts = [self._place(mount) for mount in collect(request.volumes, request.tmpfs, config["Volumes"])]
             paths = self.roots.container(container_id)
-            written = files.files(config["Hostname"], host_network=request.network == "host")
+            written = files.files(config["Hostname"], host_network=request.network == "host", request=request)
             try:
                 overlay.make(paths, self.trees, image.chain_ids, written)
                 for mount in mounts:
@@ -110,6 +114,12 @@ class Containers:
 
             wiring.check(self.engine, request)
         signals.number(config.get("StopSignal") or DEFAULT_STOP)
+        if any(getattr(request, field) for field in WORDS):
+            from tuidock.engine import words
+
+            words.check(request)
+            if request.pid.startswith("container:"):
+                reconcile.find(self.database, request.pid.partition(":")[2])
         if request.log_driver or request.log_opts:
             from tuidock.engine import logdriver
 
@@ -257,7 +267,7 @@ class Containers:
         configuration = spec.spec(
             container.config["Config"], request, self._mounts(container),
             rootfs=paths.rootfs, etc=etc, capabilities=capabilities, resources=self._resources(request), network=network,
-            devices=host_devices() if request.privileged else (), thermal=thermal_paths(), size=size,
+            pid=self._pid_space(request, joined), devices=self._devices(request), thermal=thermal_paths(), size=size,
         )  # fmt: skip
         bundle.write_json(paths.config, configuration)
         interactive = request.interactive
@@ -321,11 +331,16 @@ class Containers:
         kind, _, other = request.network.partition(":")
         if kind != "container":
             return "host" if kind == "host" else "", etc, {}, None
+        target, path, descriptor = self._space_of(other, "net")
+        return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}, None
+
+    def _space_of(self, other: str, kind: str) -> tuple[Container, str, int]:
+        """A running container, and its namespace by path and by descriptor.  Raises NotRunning."""
         target = self.get(other)
         pidfd = bundle.open_pidfd(target.pid, target.start_time) if target.running else -1
         if pidfd < 0:
             raise NotRunning(other, target.status)
-        path = f"/proc/{target.pid}/ns/net"
+        path = f"/proc/{target.pid}/ns/{kind}"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             if not reconcile.alive(target):  # else the pid may have become another's before the open
@@ -333,7 +348,23 @@ class Containers:
                 raise NotRunning(other)
         finally:
             os.close(pidfd)
-        return path, self.roots.container(target.id).init + "/etc", {"network": descriptor}, None
+        return target, path, descriptor
+
+    def _pid_space(self, request: RunRequest, joined: dict[str, int]) -> str:
+        """The path of the pid namespace that --pid names a container for; held open in `joined`."""
+        kind, _, other = request.pid.partition(":")
+        if kind != "container":
+            return ""
+        _, path, joined["pid"] = self._space_of(other, "pid")
+        return path
+
+    def _devices(self, request: RunRequest) -> builtins.list[dict[str, Any]]:
+        found = host_devices() if request.privileged else []
+        if request.devices:
+            from tuidock.engine import words
+
+            found += words.devices(request.devices)[0]
+        return found
 
     def _health(self, container: Container, request: RunRequest, capabilities: builtins.list[str]) -> dict[str, Any] | None:
         if "Healthcheck" not in container.config["Config"]:
@@ -344,7 +375,13 @@ class Containers:
         return health.asked(container, request, self.roots, capabilities=capabilities, seccomp=program)
 
     def _resources(self, request: RunRequest) -> dict[str, Any]:
-        return limits.resources(request, privileged=request.privileged)
+        found = limits.resources(request, privileged=request.privileged)
+        if request.devices or request.device_rules:
+            from tuidock.engine import words
+
+            more = [*words.devices(request.devices)[1], *map(words.device_rule, request.device_rules)]
+            found["devices"] = [*found["devices"], *more]
+        return found
 
     def _filter(self, request: RunRequest, capabilities: builtins.list[str]) -> str:
         """The path of the compiled seccomp filter; empty for none."""
@@ -617,7 +654,7 @@ class Containers:
         process = spec.process(
             configs.environment(config["Env"], request.env), request.command, user=request.user or config["User"],
             workdir=request.workdir or config["WorkingDir"], terminal=request.tty, capabilities=capabilities,
-            security=asked.security_opt, size=(request.rows, request.columns), hostname=config["Hostname"],
+            security=asked.security_opt, size=(request.rows, request.columns), hostname=config["Hostname"], request=asked,
         )  # fmt: skip
         own = identity.capabilities(asked.cap_add, asked.cap_drop, privileged=asked.privileged)
         program = self._filter(asked, own)  # the container's filter holds for a privileged process in it, too

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tuidock.engine.requests import RunRequest
+
 HOSTS = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::\tip6-localnet
@@ -14,13 +21,39 @@ ff02::2\tip6-allrouters
 RESOLVED = "/run/systemd/resolve/resolv.conf"
 
 
-def files(hostname: str, *, host_network: bool) -> dict[str, str]:
-    """Name below /etc to content."""
-    return {
+def files(hostname: str, *, host_network: bool, request: RunRequest | None = None) -> dict[str, str]:
+    """Name below /etc to content.  request: for its --add-host and --dns."""
+    written = {
         "hosts": _read("/etc/hosts") if host_network else HOSTS,
         "hostname": f"{hostname}\n",
         "resolv.conf": resolv_conf(host_network=host_network),
     }
+    if request is not None:
+        kept = request.as_dict()
+        written["hosts"] += added_hosts(kept)
+        written["resolv.conf"] = asked_servers(written["resolv.conf"], kept)
+    return written
+
+
+def asked_servers(text: str, kept: Mapping[str, Any], *, resolver: bool = False) -> str:
+    """resolv.conf as --dns, --dns-search and --dns-option want it.  kept: a RunRequest's fields.
+
+    resolver: its server is the network's own resolver, and stays; that one asks those of --dns (network/names.py).
+    """
+    if not (kept.get("dns") or kept.get("dns_search") or kept.get("dns_options")):
+        return text
+    from tuidock.engine import words
+
+    return words.resolv_conf(text, {**kept, "dns": ()} if resolver else kept)
+
+
+def added_hosts(kept: Mapping[str, Any]) -> str:
+    """Lines of /etc/hosts that --add-host asks for.  kept: a RunRequest's fields."""
+    if not kept.get("extra_hosts"):
+        return ""
+    from tuidock.engine import words
+
+    return words.hosts(kept["extra_hosts"])
 
 
 def resolv_conf(*, host_network: bool, asks: bool = False) -> str:

@@ -77,7 +77,7 @@ def asked(
     return {
         "process": spec.process(
             config["Env"], command, user=config["User"], workdir=config["WorkingDir"], terminal=False,
-            capabilities=capabilities, security=request.security_opt, hostname=config["Hostname"],
+            capabilities=capabilities, security=request.security_opt, hostname=config["Hostname"], request=request,
         ),
         "seccomp": seccomp,
         "interval": numbers["Interval"] / NANO,

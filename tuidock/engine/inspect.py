@@ -112,6 +112,20 @@ def _bindings(asked: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _device(word: str) -> dict[str, str]:
+    from tuidock.engine import words
+
+    outside, inside, access = words.device(word)
+    return {"PathOnHost": outside, "PathInContainer": inside, "CgroupPermissions": access}
+
+
+def _ulimit(word: str) -> dict[str, Any]:
+    from tuidock.engine import words
+
+    name, soft, hard = words.ulimit(word)
+    return {"Name": name, "Hard": hard, "Soft": soft}
+
+
 def _health(checked: dict[str, Any]) -> dict[str, Any]:
     log = [
         {
@@ -147,10 +161,21 @@ def _host_config(container: Container) -> dict[str, Any]:
         "AutoRemove": asked["remove"],
         "CapAdd": list(asked["cap_add"]) or None,
         "CapDrop": list(asked["cap_drop"]) or None,
-        "CgroupnsMode": "private",
-        "IpcMode": "private",
-        "PidMode": "",
-        "UTSMode": "",
+        "CgroupnsMode": asked.get("cgroupns") or "private",
+        "Dns": list(asked.get("dns", ())),
+        "DnsOptions": list(asked.get("dns_options", ())),
+        "DnsSearch": list(asked.get("dns_search", ())),
+        "ExtraHosts": list(asked.get("extra_hosts", ())) or None,
+        "GroupAdd": list(asked.get("group_add", ())) or None,
+        "IpcMode": asked.get("ipc") or "private",
+        "OomScoreAdj": asked.get("oom_score_adj", 0),
+        "PidMode": asked.get("pid", ""),
+        "UTSMode": asked.get("uts", ""),
+        "Annotations": dict(word.partition("=")[::2] for word in asked.get("annotations", ())) or None,
+        "Sysctls": dict(word.partition("=")[::2] for word in asked.get("sysctls", ())) or None,
+        "Devices": [_device(word) for word in asked.get("devices", ())],
+        "DeviceCgroupRules": list(asked.get("device_rules", ())) or None,
+        "Ulimits": [_ulimit(word) for word in asked.get("ulimits", ())],
         "UsernsMode": "",
         "Privileged": asked["privileged"],
         "ReadonlyRootfs": asked["read_only"],

@@ -117,6 +117,25 @@ CREATE = (
     Option("network-alias", "", LIST, "Add network-scoped alias for the container", field="network_aliases", group=NETWORK),
     Option("publish", "p", LIST, "Publish a container's port(s) to the host", field="publish", group=NETWORK),
     Option("publish-all", "P", BOOL, "Publish all exposed ports to random ports", field="publish_all", group=NETWORK),
+    Option("annotation", "", LIST, "Add an annotation to the container (passed through to the OCI runtime)",
+           field="annotations", group=CONTAINER),
+    Option("cgroupns", "", TEXT, "Cgroup namespace to use (host|private)", field="cgroupns", group=SECURITY),
+    Option("device", "", LIST, "Add a host device to the container", field="devices", group=FILES),
+    Option("device-cgroup-rule", "", LIST, "Add a rule to the cgroup allowed devices list", field="device_rules",
+           group=SECURITY),
+    Option("group-add", "", LIST, "Add additional groups to join", field="group_add", group=PROCESS),
+    Option("ipc", "", TEXT, "IPC mode to use (none|private|shareable|host)", field="ipc", group=SECURITY),
+    Option("oom-score-adj", "", INTEGER, "Tune host's OOM preferences (-1000 to 1000)", 0, field="oom_score_adj",
+           group=RESOURCES),
+    Option("pid", "", TEXT, "PID namespace to use (host|container:NAME)", field="pid", group=SECURITY),
+    Option("sysctl", "", LIST, "Sysctl options", field="sysctls", group=SECURITY),
+    Option("ulimit", "", LIST, "Ulimit options", field="ulimits", group=RESOURCES),
+    Option("uts", "", TEXT, "UTS namespace to use (host)", field="uts", group=SECURITY),
+    Option("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)", field="extra_hosts", group=NETWORK),
+    Option("dns", "", LIST, "Set custom DNS servers", field="dns", group=NETWORK),
+    Option("dns-option", "", LIST, "Set DNS options", field="dns_options", group=NETWORK),
+    Option("dns-search", "", LIST, "Set custom DNS search domains", field="dns_search", group=NETWORK),
+    Option("domainname", "", TEXT, "Container NIS domain name", field="domainname", group=NETWORK),
     Option("hostname", "h", TEXT, "Container host name", field="hostname", group=NETWORK),
 )  # fmt: skip
 RUN = (
@@ -165,13 +184,10 @@ SYNONYMS = {"net": "network", "time": "timeout", "dns-opt": "dns-option", "net-a
 """Long names that docker keeps for old scripts, without showing them."""
 
 RUN_LATER = (
-    "add-host annotation blkio-weight blkio-weight-device cgroup-parent cgroupns cpu-count cpu-percent"
-    " cpu-rt-period cpu-rt-runtime device device-cgroup-rule"
-    " device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-option dns-search"
-    " domainname gpus group-add ipc isolation kernel-memory link link-local-ip"
-    " memory-swappiness mount oom-kill-disable"
-    " oom-score-adj pid platform runtime storage-opt sysctl ulimit use-api-socket userns uts"
-    " volume-driver volumes-from"
+    "blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime"
+    " device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust gpus isolation"
+    " kernel-memory link link-local-ip memory-swappiness mount oom-kill-disable platform runtime storage-opt"
+    " use-api-socket userns volume-driver volumes-from"
 )
 """Docker's options of run and create that are not there yet, by name."""
 RUN_LATER_SHORT: dict[str, str] = {}

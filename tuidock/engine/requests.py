@@ -77,6 +77,34 @@ class RunRequest(Value):
     cpuset_mems: str = ""
     restart: str = "no"
     """no, always, unless-stopped, on-failure[:N]"""
+    ulimits: tuple[str, ...] = ()
+    """NAME=SOFT[:HARD]"""
+    group_add: tuple[str, ...] = ()
+    """names or numbers"""
+    extra_hosts: tuple[str, ...] = ()
+    """NAME:IP"""
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    domainname: str = ""
+    ipc: str = ""
+    """private, shareable, none, host; empty is private"""
+    pid: str = ""
+    """host, container:NAME; empty is one of its own"""
+    uts: str = ""
+    """host; empty is one of its own"""
+    cgroupns: str = ""
+    """private, host; empty is private"""
+    oom_score_adj: int = 0
+    """-1000 to 1000"""
+    sysctls: tuple[str, ...] = ()
+    """KEY=VALUE"""
+    devices: tuple[str, ...] = ()
+    """/dev/OUTSIDE[:/dev/INSIDE][:rwm]"""
+    device_rules: tuple[str, ...] = ()
+    """`c 1:3 rwm`"""
+    annotations: tuple[str, ...] = ()
+    """KEY=VALUE"""
     log_driver: str = ""
     """local, json-file, none; empty is local"""
     log_opts: tuple[str, ...] = ()

@@ -24,50 +24,56 @@ MASKED = (
 )  # fmt: skip
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+SHARED = ("/dev/mqueue", "/dev/shm")
+"""the host's, with --ipc host"""
 FILES = ("resolv.conf", "hostname", "hosts")
 
 
 def spec(
     config: Mapping[str, Any], request: RunRequest, mounts: Sequence[Mount], *,
     rootfs: str, etc: str, capabilities: Sequence[str], resources: Mapping[str, Any], network: str,
-    devices: Sequence[Mapping[str, Any]] = (), thermal: Sequence[str] = (), size: tuple[int, int] = (0, 0),
+    pid: str = "", devices: Sequence[Mapping[str, Any]] = (), thermal: Sequence[str] = (), size: tuple[int, int] = (0, 0),
 ) -> dict[str, Any]:  # fmt: skip
     """The OCI configuration.
 
     rootfs: where the stack is mounted.  etc: the folder with resolv.conf, hostname and hosts.  network: empty for a
-    namespace of its own, `host`, or the path of one to join.  thermal: this machine's thermal_throttle folders, masked
-    too.  size: rows and columns of the terminal.
+    namespace of its own, `host`, or the path of one to join.  pid: the path of a pid namespace to join, if --pid names a
+    container.  thermal: this machine's thermal_throttle folders, masked too.  size: rows and columns of the terminal.
     """
     privileged = request.privileged
     return {
         "ociVersion": "1.2.0",
         "root": {"path": rootfs, "readonly": request.read_only},
-        "hostname": config["Hostname"] if network != "host" or request.hostname else os.uname().nodename,
+        **_names(config, request, network),
         "process": process(
             config["Env"], [*(config["Entrypoint"] or ()), *config["Cmd"]], user=config["User"], workdir=config["WorkingDir"],
             terminal=config["Tty"], capabilities=capabilities, security=request.security_opt, size=size,
-            hostname=config["Hostname"],
+            hostname=config["Hostname"], request=request,
         ),
         "mounts": [*_engine_mounts(request, mounts), *_files(etc, mounts), *(_user_mount(mount) for mount in mounts)],
         "linux": {
-            "namespaces": _namespaces(network),
+            "namespaces": _namespaces(request, network, pid),
             "resources": dict(resources),
             "devices": list(devices),
-            "sysctl": {} if network == "host" else dict(SYSCTLS),
+            "sysctl": _sysctls(request, network),
             "maskedPaths": [] if open_paths(request) else [*MASKED, *thermal],
             "readonlyPaths": [] if open_paths(request) else list(READ_ONLY),
             "rootfsPropagation": "private",
         },
-        "annotations": {"org.opencontainers.image.ref.name": request.image, "tuidock.privileged": str(privileged).lower()},
+        "annotations": {
+            "org.opencontainers.image.ref.name": request.image, "tuidock.privileged": str(privileged).lower(),
+            **dict(word.partition("=")[::2] for word in request.annotations),
+        },
     }  # fmt: skip
 
 
 def process(
     env: Sequence[str], args: Sequence[str], *, user: str, workdir: str, terminal: bool, capabilities: Sequence[str],
-    security: Sequence[str] = (), size: tuple[int, int] = (0, 0), hostname: str = "",
+    security: Sequence[str] = (), size: tuple[int, int] = (0, 0), hostname: str = "", request: RunRequest | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """runtime-spec's `process`; for the container's own and for an exec.
 
+    request: the container's, for its --group-add, --ulimit and --oom-score-adj.
     user: as `-u` takes it.  It stands in `username`, since only the container's own files know what it means.
     """
     given = {word.partition("=")[0] for word in env}
@@ -75,10 +81,11 @@ def process(
     if terminal and "TERM" not in given:
         more.append("TERM=xterm")
     sets = list(capabilities)
+    groups = {"groups": list(request.group_add)} if request is not None and request.group_add else {}
     return {
         "terminal": terminal,
         "consoleSize": {"height": size[0], "width": size[1]},
-        "user": {"uid": 0, "gid": 0, "umask": 0o022, "username": user},
+        "user": {"uid": 0, "gid": 0, "umask": 0o022, "username": user, **groups},
         "args": list(args),
         "env": [*env, *more],
         "cwd": workdir or "/",
@@ -87,7 +94,33 @@ def process(
             word in security for word in ("no-new-privileges", "no-new-privileges=true", "no-new-privileges:true")
         ),
         "rlimits": [],
+        **_limits(request),
     }
+
+
+def _limits(request: RunRequest | None) -> dict[str, Any]:
+    if request is None or not (request.ulimits or request.oom_score_adj):
+        return {}
+    from tuidock.engine import words
+
+    return words.limits(request)
+
+
+def _names(config: Mapping[str, Any], request: RunRequest, network: str) -> dict[str, str]:
+    """hostname and domainname; none with the host's own uts namespace, which they would change."""
+    if request.uts == "host":
+        return {}
+    own = config["Hostname"] if network != "host" or request.hostname else os.uname().nodename
+    return {"hostname": own, **({"domainname": config["Domainname"]} if config["Domainname"] else {})}
+
+
+def _sysctls(request: RunRequest, network: str) -> dict[str, str]:
+    found = {} if network == "host" else dict(SYSCTLS)
+    if request.sysctls:
+        from tuidock.engine import words
+
+        found.update(map(words.sysctl, request.sysctls))
+    return found
 
 
 def open_paths(request: RunRequest) -> bool:
@@ -95,8 +128,13 @@ def open_paths(request: RunRequest) -> bool:
     return request.privileged or "systempaths=unconfined" in request.security_opt
 
 
-def _namespaces(network: str) -> list[dict[str, str]]:
-    spaces = [{"type": kind} for kind in ("mount", "pid", "ipc", "uts", "cgroup")]
+def _namespaces(request: RunRequest, network: str, pid: str) -> list[dict[str, str]]:
+    hosts = {kind for kind in ("pid", "ipc", "uts") if getattr(request, kind) == "host"}
+    if request.cgroupns == "host":
+        hosts.add("cgroup")
+    spaces = [{"type": kind} for kind in ("mount", "pid", "ipc", "uts", "cgroup") if kind not in hosts]
+    if pid:
+        spaces[1]["path"] = pid
     if network != "host":
         spaces.append({"type": "network", **({"path": network} if network else {})})
     return spaces
@@ -114,6 +152,15 @@ def _engine_mounts(request: RunRequest, mounts: Sequence[Mount]) -> list[dict[st
         _mount("/dev/shm", "tmpfs", "nosuid", "noexec", "nodev", "mode=1777", f"size={request.shm_size}"),
     ]
     taken = {mount.destination for mount in mounts}
+    if request.ipc == "none":
+        taken.add("/dev/shm")
+    if request.ipc == "host":
+        own = [mount for mount in own if mount["destination"] not in SHARED]
+        own += [
+            {"destination": path, "type": "bind", "source": path, "options": ["rbind", "rprivate", "nosuid", "nodev", "noexec"]}
+            for path in SHARED
+            if os.path.isdir(path)
+        ]
     return [mount for mount in own if mount["destination"] not in taken]
 
 

@@ -190,8 +190,10 @@ def write_files(container: Container, endpoints: list[Endpoint], etc: str) -> No
     """hosts and resolv.conf, in place: a container that runs has it mounted."""
     config = container.config["Config"]
     own = [f"{show(address)}\t{config['Hostname']}\n" for one in endpoints for address in one.addresses]
-    files.rewrite(f"{etc}/hosts", files.HOSTS + "".join(own))
-    files.rewrite(f"{etc}/resolv.conf", files.resolv_conf(host_network=False, asks=any(one.network.named for one in endpoints)))
+    files.rewrite(f"{etc}/hosts", files.HOSTS + "".join(own) + files.added_hosts(container.request))
+    named = any(one.network.named for one in endpoints)
+    made = files.resolv_conf(host_network=False, asks=named)
+    files.rewrite(f"{etc}/resolv.conf", files.asked_servers(made, container.request, resolver=named))
 
 
 def free(database: Database, roots: Roots, container: str) -> None:

@@ -256,9 +256,15 @@ def servers() -> list[str]:
     return [line[1].partition("%")[0] for line in words if len(line) > 1 and line[0] == "nameserver"]
 
 
-def ask_outside(question: bytes, kind: int) -> bytes:
-    """What one of the machine's servers answers, or SERVFAIL.  kind: SOCK_DGRAM or SOCK_STREAM."""
-    for server in servers() * 2:
+def servers_of(database: Database, container: str) -> list[str]:
+    """Those that a container's --dns names, else the machine's."""
+    row = database.row("SELECT request FROM containers WHERE id = ?", (container,))
+    return list(loads(row[0]).get("dns", ()) if row else ()) or servers()
+
+
+def ask_outside(question: bytes, kind: int, asked_ones: list[str]) -> bytes:
+    """What one of these servers answers, or SERVFAIL.  kind: SOCK_DGRAM or SOCK_STREAM."""
+    for server in asked_ones * 2:
         family = _socket.AF_INET6 if ":" in server else _socket.AF_INET
         one = _socket.socket(family, kind | _socket.SOCK_CLOEXEC)
         one.settimeout(PATIENCE)
@@ -432,7 +438,8 @@ class Resolver:
             _send(asker.udp, said, peer)
         elif self.busy < BUSY:
             udp = _socket.socket(fileno=os.dup(asker.udp.fileno()))
-            self._aside(lambda: _send(udp, ask_outside(question, int(_socket.SOCK_DGRAM)), peer), udp)
+            outside = servers_of(self.database, asker.container)
+            self._aside(lambda: _send(udp, ask_outside(question, int(_socket.SOCK_DGRAM), outside), peer), udp)
 
     def _connection(self, asker: Asker) -> None:
         try:
@@ -453,7 +460,7 @@ class Resolver:
                         return
                     said = self.known(asker.container, question, longest=65535)
                     if said is None:
-                        said = ask_outside(question, int(_socket.SOCK_STREAM))
+                        said = ask_outside(question, int(_socket.SOCK_STREAM), servers_of(self.database, asker.container))
                     connection.sendall(len(said).to_bytes(2, "big") + said)
             finally:
                 self.database.close()  # this thread's

@@ -107,7 +107,8 @@ def to_be_had() -> list[str]:
 def user_of(wanted: Mapping[str, Any]) -> User:
     """runtime-spec's `user`, numbers only; where it has a `username`, what that means in the root this process is in.
 
-    username: docker's -u: NAME, UID, NAME:GROUP, UID:GID …; empty for 0.  Raises RuntimeFailure for one that is not there.
+    username: docker's -u: NAME, UID, NAME:GROUP, UID:GID …; empty for 0.  groups, beside it: names or numbers of further
+    ones.  Raises RuntimeFailure for one that is not there.
     """
     text = wanted.get("username")
     extra = tuple(wanted.get("additionalGids", ()))
@@ -117,6 +118,7 @@ def user_of(wanted: Mapping[str, Any]) -> User:
             _number(str(number), "user or group")
         return User(uid, gid, tuple(dict.fromkeys(extra)), _home(uid))  # engines add the primary one: CVE-2022-36109
     user = resolve_user(text)
+    extra += tuple(_resolve_group(word) for word in wanted.get("groups", ()))
     return user.replace(groups=tuple(dict.fromkeys((*user.groups, *extra)))) if extra else user
 
 

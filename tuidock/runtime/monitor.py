@@ -120,8 +120,28 @@ class Monitor:
         for space in config["linux"]["namespaces"]:
             if not space.get("path"):
                 flags |= FLAGS.get(space["type"], 0)
-        process = config["process"]
-        return self._clone(flags, process, bool(self.request.get("stdin")), dict(self.request), join=-1)
+        process, stdin = config["process"], bool(self.request.get("stdin"))
+        given = self.request.get("namespaces", {}).get("pid", -1)
+        if given < 0:
+            return self._clone(flags, process, stdin, dict(self.request), join=-1)
+        return self._clone_among(given, flags, process, stdin, dict(self.request), join=-1)
+
+    def _clone_among(
+        self, space: int, flags: int, process: Mapping[str, Any], stdin: bool, request: dict[str, Any], join: int
+    ) -> Job:
+        """Clone a child into another pid namespace: setns(2) of one holds for children only.
+
+        space: a descriptor of it, or the pidfd of a process in it.
+        """
+        home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sys.setns(space, sys.CLONE_NEWPID, "pid")
+            try:
+                return self._clone(flags, process, stdin, request, join)
+            finally:
+                sys.setns(home, sys.CLONE_NEWPID, "pid")
+        finally:
+            os.close(home)
 
     def _clone(self, flags: int, process: Mapping[str, Any], stdin: bool, request: dict[str, Any], join: int) -> Job:
         """Clone a child that becomes `process`; the channel to it is kept in the job until it runs."""
@@ -356,6 +376,9 @@ class Monitor:
         job.ended_at = time.monotonic()
         job.let_go()
         if job is self.container:
+            if {"type": "pid"} not in self.config["linux"]["namespaces"]:  # else the kernel ends all others
+                assert self.cgroup is not None
+                self.cgroup.kill()
             for other in self.jobs:
                 if other is not job and other.status is None:  # the kernel ends what is in the pid namespace of pid 1
                     other.ended_at = job.ended_at
@@ -460,22 +483,11 @@ class Monitor:
         client.send(wire.pack_json(wire.READY, {"pid": job.pid, "calls": self.calls}))
 
     def _enter(self, process: Mapping[str, Any], seccomp: str, *, stdin: bool = False) -> Job:
-        """A further process in the container.  Raises Failed, OSError, TuidockError.
-
-        setns(2) of the pid namespace holds for children only, so the monitor does that around the clone.
-        """
+        """A further process in the container.  Raises Failed, OSError, TuidockError."""
         container = self.container
         if container is None or container.status is not None:
             raise RuntimeFailure("the container has ended")
-        home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            sys.setns(container.pidfd, sys.CLONE_NEWPID, "pid")
-            try:
-                job = self._clone(0, process, stdin, {"seccomp": seccomp}, join=container.pidfd)
-            finally:
-                sys.setns(home, sys.CLONE_NEWPID, "pid")
-        finally:
-            os.close(home)
+        job = self._clone_among(container.pidfd, 0, process, stdin, {"seccomp": seccomp}, container.pidfd)
         self._until_running(job)
         return job
 
