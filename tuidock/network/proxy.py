@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal as signal
 import _socket
 import errno
+import fcntl
 import os
 import select
 import sys as interpreter
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
     from tuidock.network.ports import Bound
 
-PIPE = 1 << 18
-"""Bytes on their way in one direction of one connection."""
+PIPE = 1 << 20
+"""Bytes on their way in one direction of one connection that has much to say; others have a pipe as it is made, 64 KiB."""
+MUCH = 1 << 18
+"""Bytes after which a connection has."""
 TURNS = 32
 """How often a connection may go on before it is another's turn."""
 UDP_IDLE = 90.0
 """Seconds after which a client that sent datagrams is forgotten (docker-proxy)."""
 FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+F_SETPIPE_SZ = 1031  # linux/fcntl.h
 SPLICE_NONBLOCK = 3  # linux/splice.h: SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 
 
@@ -123,11 +127,22 @@ class Direction:
         self.sink = sink
         self.out, self.into = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.waiting = 0
+        self.moved = 0
+        """bytes, until it is known that it is much"""
         self.ended = False
         """Nothing more comes from the source."""
         self.broken = False
         """The source was reset, so it takes nothing either; what had come is still to be delivered."""
         self.over = False
+
+    def _grow(self, count: int) -> None:
+        """Once: a larger pipe, so that both sides are woken less often."""
+        self.moved += count
+        if self.moved >= MUCH:
+            try:
+                fcntl.fcntl(self.into, F_SETPIPE_SZ, PIPE)
+            except OSError:
+                pass  # the user's pipes are as large as they may be
 
     def go_on(self) -> bool:
         """Move what can be moved; whether there may be more at once."""
@@ -139,6 +154,8 @@ class Direction:
                     moved = True
                     self.waiting += count
                     self.ended = count == 0
+                    if self.moved < MUCH:
+                        self._grow(count)
                 except BlockingIOError:
                     pass
                 except OSError:
