@@ -20,7 +20,7 @@ from tests.network.places import HOST4, HOST6, WORLD4, WORLD6, ip, links, tables
 from tuidock.engine import Engine, reconcile
 from tuidock.engine.networks import Wanted
 from tuidock.engine.requests import RunRequest
-from tuidock.errors import Conflict, NameTaken, NoSuchNetwork, RuntimeFailure, UsageError
+from tuidock.errors import Conflict, Missing, NameTaken, NoSuchNetwork, RuntimeFailure, UsageError
 from tuidock.network import firewall, netlink, networks, nftables
 from tuidock.storage.paths import Roots
 
@@ -426,6 +426,18 @@ def test_forwarding_is_switched_on_or_said_to_be_off(engine, monkeypatch):
     monkeypatch.setattr(networks, "set_kernel", lambda *_: False)
     run(engine, "true", network="bridge")
     assert engine.warnings == ["IPv4 forwarding is off and cannot be set: network bridge does not reach the outside"]
+
+
+def test_without_bridges_it_says_so_and_what_needs_none(engine, roots, monkeypatch):
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(netlink, "add_address", refuse)
+    with pytest.raises(Missing, match=r"the bridge of network bridge cannot be made: .*Operation not supported") as caught:
+        run(engine, "true", network="bridge")
+    assert caught.value.hint == "--net none and --net host need none"
+    assert links(f"td{roots.mark}") == set()
+    assert run(engine, "true", network="none").status == 0
 
 
 def test_a_failed_start_gives_everything_back(engine, roots, monkeypatch):

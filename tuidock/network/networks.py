@@ -264,7 +264,20 @@ def _insert(database: Database, made: Network) -> None:
 
 
 def add_link(made: Network) -> int:
-    """Its bridge: addressed, up.  Returns the index.  Raises FileExistsError."""
+    """Its bridge: addressed, up.  Returns the index.  Raises Missing, with nothing left."""
+    try:
+        return _add_link(made)
+    except OSError as error:
+        if not isinstance(error, FileExistsError):
+            with netlink.Conversation() as route:
+                netlink.delete_link(route, made.link)
+        raise Missing(
+            f"the bridge of network {made.name} cannot be made: {error.filename or made.link}: {error.strerror}",
+            "--net none and --net host need none",
+        ) from error
+
+
+def _add_link(made: Network) -> int:
     with netlink.Conversation() as route:
         mtu = int(made.options[MTU]) if made.options.get(MTU, "").isdecimal() else _mtu(route)
         netlink.add_bridge(route, made.link, b"\x02\x42" + os.urandom(4), mtu)
