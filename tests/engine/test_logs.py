@@ -17,7 +17,11 @@ from tuidock.errors import UsageError
 from tuidock.runtime import jsonlog, log
 
 COUNT = 3000
-WRITES = ("sh", "-c", f"i=0; while [ $i -lt {COUNT} ]; do echo line $i; i=$((i+1)); [ $((i%100)) = 0 ] && sleep 0.01; done")
+WRITES = (
+    "sh",
+    "-c",
+    f"i=0; while [ $i -lt {COUNT} ]; do echo line $i; i=$((i+1)); [ $((i%100)) = 0 ] && sleep 0.01; done; sleep 600",
+)
 DRIVERS = ("local", "json-file")
 
 
@@ -83,12 +87,16 @@ class TestOnRealContainers:
             def follow() -> None:
                 from tuidock.engine import Engine
 
-                got.extend(line.text for line in Engine(engine.roots).containers.logs(LogRequest(container.id, follow=True)))
+                for line in Engine(engine.roots).containers.logs(LogRequest(container.id, follow=True)):
+                    got.append(line.text)
 
             following = threading.Thread(target=follow)
             following.start()
-            following.join(60)
             wanted = [f"line {number}".encode() for number in range(COUNT)]
+            assert eventually(lambda: got == wanted, 30), "while it runs on"
+            engine.containers.kill(container.id)
+            following.join(10)
+            assert not following.is_alive()
             assert got == wanted
             assert os.path.exists(f"{engine.roots.container(container.id).log}.2"), "it was rotated"
             assert [line.text for line in engine.containers.logs(LogRequest(container.id))] == wanted
@@ -130,7 +138,7 @@ class TestOnRealContainers:
 
 
 def test_logs_as_docker_tells_them(cli: Cli, busybox: str, docker: Docker) -> None:
-    program = "echo one; echo two >&2; sleep 0.1; echo three"
+    program = "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three"
     options = ("--log-driver", "json-file", "--log-opt", "labels=l,m", "--log-opt", "env=E", "-l", "l=v w", "-e", "E=1")
     for engine, image in ((cli, busybox), (docker.run, "base")):
         assert engine("run", "--name", "aa", "--net", "none", *options, image, "sh", "-c", program).status == 0

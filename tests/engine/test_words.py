@@ -12,7 +12,7 @@ from tests.dockerd import Docker
 from tests.engine.running import execute, run, running
 from tests.machine import Cli, alive, eventually, inode
 from tuidock.engine import words
-from tuidock.engine.requests import RunRequest
+from tuidock.engine.requests import ExecRequest, RunRequest
 from tuidock.errors import RuntimeFailure, UsageError
 from tuidock.network.networks import Wanted
 
@@ -122,7 +122,10 @@ class TestOnRealContainers:
             assert eventually(lambda: len(engine.containers.processes(container.id)) == 2)
             others = [pid for pid in engine.containers.processes(container.id) if pid != container.pid]
             assert execute(engine, container, "readlink", "/proc/self/ns/pid").out.strip() == os.readlink("/proc/self/ns/pid")
+            engine.containers.exec(ExecRequest(container.id, ("sleep", "1235"), detach=True))
+            assert eventually(lambda: len(engine.containers.processes(container.id)) == 3)
             engine.containers.kill(container.id)
+            assert engine.containers.get(container.id).status == "exited", "nobody waits for those that nobody ends"
             assert not alive(others[0])
 
     def test_the_processes_of_another_container(self, engine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from collections import deque
 
 from tuidock.engine import logdriver
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tuidock.storage.paths import Roots
 
 
+TURNING = 500
+"""How often to look, 1 ms apart, while a file is turned over; who wrote it may have been killed in between."""
 IN_MOVE_SELF = 0x800 | 0x400  # IN_MOVE_SELF, IN_DELETE_SELF: sys/inotify.h
 
 
@@ -107,19 +110,23 @@ class Rotated:
     def _next(self) -> Reader | None:
         """The file that goes on where the present one ends; None while it is the newest."""
         own = os.fstat(self.reader.descriptor)
-        while True:
+        for _ in range(TURNING):
             names = self._names()
+            if names[:1] != [self.path]:  # it is being turned over: no event tells when the new one is there
+                time.sleep(0.001)
+                continue
             try:
                 places = [number for number, name in enumerate(names) if os.path.samestat(os.stat(name), own)]
-                if places == [0] or not names:
+                if places == [0]:
                     return None
                 number = places[0] - 1 if places else len(names) - 1
                 reader = self.kind(names[number])
                 if names == self._names() and os.path.samestat(os.stat(names[number]), os.fstat(reader.descriptor)):
                     return reader
-                reader.close()  # it was rotated meanwhile: look again
+                reader.close()  # it was turned over meanwhile: look again
             except FileNotFoundError:
                 continue
+        return None
 
     def close(self) -> None:
         self.reader.close()
