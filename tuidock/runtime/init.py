@@ -274,7 +274,12 @@ def _give_stdio(uid: int) -> None:
     for number in range(3):
         found = os.fstat(number)
         if not (stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3)):
-            os.fchown(number, uid, -1)
+            try:
+                os.fchown(number, uid, -1)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EINVAL, errno.EROFS):
+                    raise
+                # in a user namespace, whoever it belongs to may have no name; on a read-only mount, it stays whose it is
 
 
 def _environment(words: list[str], home: str) -> dict[str, str]:

@@ -50,10 +50,12 @@ FLAGS = {
 OPPOSITES = {
     "async": "sync", "nomand": "mand", "loud": "silent", "noacl": "acl", "noiversion": "iversion", "nolazytime": "lazytime",
 }  # fmt: skip
+IDMAP = ("idmap", "ridmap")
+"""Owners of the source are others in the container: who opens the source sees to that."""
 TMP_COPY_UP = "tmpcopyup"
 """A new tmpfs begins with what the image has in its place."""
 OPTION_WORDS = (
-    *ATTRIBUTES, *RECURSIVE, *PROPAGATION, *FLAGS, *OPPOSITES, "bind", "rbind", "defaults", "remount", TMP_COPY_UP,
+    *ATTRIBUTES, *RECURSIVE, *PROPAGATION, *FLAGS, *OPPOSITES, "bind", "rbind", "defaults", "remount", TMP_COPY_UP, *IDMAP,
 )  # fmt: skip
 """All that are understood; others are the file system's own."""
 
@@ -157,7 +159,10 @@ class FileSystem(Step):
         plain = [word[1:] if word in RECURSIVE else word for word in self.options]  # nothing is below it yet
         set_, _, own = attributes(plain)
         strict = self.kind in ("proc", "sysfs")  # a link here would put masks elsewhere: CVE-2019-19921, CVE-2023-27561
+        there = _is_there(root, self.target)
         target = open_in_root(root, self.target, directory=True, strict=strict)
+        if self.kind == "tmpfs" and there and not any(word.startswith("mode=") for word in own):
+            own.append(f"mode={stat.S_IMODE(os.fstat(target).st_mode):o}")
         flags = 0
         for word in plain:
             flags = flags & ~_CLEARED.get(word, 0) | _FLAGS.get(word, 0) | FLAGS.get(word, 0)
@@ -212,6 +217,8 @@ class Bind(Step):
     """A path of the host."""
     target: str
     options: tuple[str, ...]
+    tree: int = -1
+    """A descriptor of the source's mount that was opened outside, where this process may not go."""
 
     def describe(self) -> str:
         return f"bind {self.source} on {self.target} ({','.join(self.options)})"
@@ -224,7 +231,9 @@ class Bind(Step):
             raise RuntimeFailure(f"bind mount on {self.target}: no such option: {own[0]}")
         spread = [PROPAGATION[word] for word in self.options if word in PROPAGATION]
         try:
-            tree = sys.open_tree(sys.AT_FDCWD, self.source, sys.OPEN_TREE_CLONE | recursive)
+            tree = self.tree
+            if tree < 0:
+                tree = sys.open_tree(sys.AT_FDCWD, self.source, sys.OPEN_TREE_CLONE | recursive)
         except FileNotFoundError as error:
             hint = "-v makes a missing directory only when the container is made; make it again, then start"
             raise RuntimeFailure(f"cannot bind {self.source} on {self.target}: it is not there", hint) from error
@@ -444,6 +453,14 @@ class Sysctl(Step):
             raise RuntimeFailure(f"sysctl {self.key}={self.value}: {error.strerror}") from error
         finally:
             os.close(file)
+
+
+def _is_there(root: int, path: str) -> bool:
+    try:
+        os.close(sys.openat2(root, path, os.O_PATH, sys.RESOLVE_IN_ROOT))
+    except OSError:
+        return False
+    return True
 
 
 def open_in_root(root: int, path: str, *, directory: bool, strict: bool = False, links: int = 40) -> int:

@@ -79,7 +79,7 @@ def _mount(mount: Mapping[str, Any], controllers: Mapping[str, str], cgroups: Ma
         if COPY_UP in options:
             steps.append(CopyUp(target, source))
             options = tuple(word for word in options if word != COPY_UP)
-        return [*steps, Bind(source, target, options)]
+        return [*steps, Bind(source, target, options, mount.get("tree", -1))]
     return [FileSystem(kind, target, source or kind, options)]
 
 
@@ -138,8 +138,7 @@ def attach(tree: int, rootfs: str, propagation: str) -> None:
 def spread(propagation: str) -> None:
     """rootfsPropagation of config.json, for the container's root as it is now.  runtime-spec, config-linux.md."""
     if propagation:
-        recursive = sys.MS_REC if propagation.startswith("r") else 0
-        sys.mount("", "/", "", PROPAGATION[propagation] | recursive)
+        sys.mount("", "/", "", PROPAGATION[propagation])  # mounts below it have their own words
 
 
 def pivot(rootfs: str) -> None:
@@ -147,14 +146,18 @@ def pivot(rootfs: str) -> None:
 
     pivot_root(2), "pivot_root(".", ".")": no folder for the old root is needed.
     """
+    old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(rootfs)
         sys.pivot_root(".", ".")
+        os.fchdir(old)  # or "." would be the new root, whose mounts would lose what they share
         sys.mount("", ".", "", sys.MS_SLAVE | sys.MS_REC)
         sys.umount2(".", sys.MNT_DETACH)
         os.chdir("/")
     except OSError as error:
         raise RuntimeFailure(f"cannot change the root to {rootfs}: {error.strerror}") from error
+    finally:
+        os.close(old)
 
 
 def make_read_only() -> None:

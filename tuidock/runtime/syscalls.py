@@ -27,7 +27,7 @@ FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_SET_FD, FSCONFIG_CMD_CREATE = 0
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 MOUNT_ATTR__ATIME, MOUNT_ATTR_RELATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_STRICTATIME = 0x70, 0, 0x10, 0x20
 MOUNT_ATTR_NODIRATIME = 0x80
-MOUNT_ATTR_NOSYMFOLLOW = 0x200000
+MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_IDMAP = 0x200000, 0x100000
 
 # linux/fcntl.h
 AT_FDCWD, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x100, 0x1000, 0x8000
@@ -159,9 +159,11 @@ def fsmount(descriptor: int, attributes: int = 0) -> int:
     return call("fsmount", (descriptor, attributes), "fsmount", libc.syscall, *arguments)
 
 
-def mount_setattr(descriptor: int, set_: int, clear: int = 0, propagation: int = 0, *, recursive: bool = False) -> None:
-    """mount_setattr(2) on the mount of a descriptor."""
-    block = struct.pack("4Q", set_, clear, propagation, 0)
+def mount_setattr(
+    descriptor: int, set_: int, clear: int = 0, propagation: int = 0, *, recursive: bool = False, user_namespace: int = 0
+) -> None:
+    """mount_setattr(2) on the mount of a descriptor.  user_namespace: a descriptor, with MOUNT_ATTR_IDMAP."""
+    block = struct.pack("4Q", set_, clear, propagation, user_namespace)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     shown = (descriptor, set_, clear, propagation, recursive)
     arguments = (_long(_MOUNT_SETATTR), ctypes.c_int(descriptor), b"", ctypes.c_uint(flags), block, _long(len(block)))

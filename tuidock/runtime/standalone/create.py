@@ -76,7 +76,7 @@ class _Creation:
         failure = os.open(container.failure, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         tree = sys.open_tree(sys.AT_FDCWD, config["root"]["path"], sys.OPEN_TREE_CLONE | sys.AT_RECURSIVE)
         request["rootfs"] = {"target": config["root"]["path"], "tree": tree}
-        trees = self._make_devices()
+        trees = [*self._make_devices(), *self._open_binds()]
         stops = Stops(config, fifo, failure, self.options.preserve_fds)
         score = config["process"].pop("oomScoreAdj", None)
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -142,6 +142,29 @@ class _Creation:
                 device["tree"], sys.MOUNT_ATTR_NOSUID | sys.MOUNT_ATTR_NOEXEC, sys.MOUNT_ATTR_NODEV, sys.MS_PRIVATE
             )
             trees.append(device["tree"])
+        return trees
+
+    def _open_binds(self) -> list[int]:
+        """Sources of bind mounts that the container's root may not reach, or that get other owners.  Their descriptors."""
+        trees = []
+        for mount in self.config["mounts"]:
+            words = mount["options"]
+            mapped = [word for word in words if word in mounts.IDMAP] or mount.get("uidMappings")
+            if mount["type"] != "bind" or not (mapped or "user" in configuration.fresh(self.config)):
+                continue
+            recursive = sys.AT_RECURSIVE if "rbind" in words else 0
+            tree = mount["tree"] = sys.open_tree(sys.AT_FDCWD, mount["source"], sys.OPEN_TREE_CLONE | recursive)
+            trees.append(tree)
+            if mapped:
+                linux = self.config["linux"]
+                maps = {field: mount.get(field) or linux.get(field) for field in ("uidMappings", "gidMappings")}
+                if not all(maps.values()):
+                    raise RuntimeFailure(f"the mount on {mount['destination']} shall be mapped, and nothing says how")
+                space = _mapping(maps)
+                try:
+                    sys.mount_setattr(tree, sys.MOUNT_ATTR_IDMAP, recursive="ridmap" in words, user_namespace=space)
+                finally:
+                    os.close(space)
         return trees
 
     def _clone(self, ours: _socket.socket, theirs: _socket.socket, request: dict[str, Any], stops: Stops) -> int:
@@ -227,6 +250,24 @@ def check_streams(process: Mapping[str, Any], options: Options) -> None:
         raise UsageError(
             "cannot allocate a terminal without a console socket", "--console-socket names who takes its other end"
         )
+
+
+def _mapping(maps: Mapping[str, Any]) -> int:
+    """A user namespace with these maps and nobody in it; its descriptor."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    pid, pidfd = sys.clone3(sys.CLONE_NEWUSER, signal.SIGCHLD)
+    if pid == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    os.close(read)
+    try:
+        _map(pid, {**maps, "namespaces": [{"type": "user"}]})
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(write)
+        os.waitpid(pid, 0)
+        os.close(pidfd)
 
 
 def _map(pid: int, linux: Mapping[str, Any]) -> None:
