@@ -67,7 +67,9 @@ RESTARTS = (
     ("rm", "rr"),
     ("stop", "rr"),
     ("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "rr"),
+    ("update", "--restart", "no", "rr"),
     ("start", "rr"),
+    ("wait", "rr"),
     ("inspect", "-f", "{{.RestartCount}}", "rr"),
     ("rm", "-f", "rr"),
 )
