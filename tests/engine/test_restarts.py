@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -194,3 +195,15 @@ class TestOnRealContainers:
             with pytest.raises(Conflict, match="AutoRemove is enabled"):
                 engine.containers.update(container.id, restart="always")
             engine.containers.update(container.id, restart="no")
+
+    def test_a_stop_at_any_moment_is_a_stop(self, engine):
+        """While it starts, runs, ends, and waits for its next start."""
+        container = engine.containers.create(RunRequest("busybox", ("sh", "-c", "exit 3"), restart="always"))
+        try:
+            for number in range(12):
+                engine.containers.start(container)
+                time.sleep(0.013 * number)
+                engine.containers.stop(container, timeout=1)
+                assert engine.containers.get(container).status == "exited", number
+        finally:
+            engine.containers.remove(container, force=True)

@@ -474,14 +474,14 @@ class Containers:
         One that waits for its next start waits no longer.
         """
         container = self.get(name)
-        for _ in range(100):
-            if not container.running and not container.restarting:
-                break
-            with self.database.transaction() as transaction:
-                transaction.execute("UPDATE containers SET stopped_by = ? WHERE id = ?", (by, container.id))
-            container = self.get(container.id)
-            if not container.restarting:
-                break
+        if container.status not in ("starting", "running", "paused", "restarting"):
+            return container
+        with self._lock(container.id) as lock:  # an end that is being written down must not overlook it
+            container = self._settled(container.id, lock)
+            if container.running or container.restarting:
+                with self.database.transaction() as transaction:
+                    transaction.execute("UPDATE containers SET stopped_by = ? WHERE id = ?", (by, container.id))
+        if container.restarting:
             from tuidock.engine import restarts
 
             restarts.give_up(self, container.id)
