@@ -73,6 +73,17 @@ def test_features_and_spec_are_json(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "config.json").read_text())
     assert (config["root"]["path"], config["process"]["args"]) == ("rootfs", ["sh"])
     assert "exists" in tuidock_oci("spec", "--bundle", str(tmp_path)).err
+    (tmp_path / "config.json").unlink()
+    assert tuidock_oci("spec", "--bundle", str(tmp_path), "--rootless").status == 0
+    linux = json.loads((tmp_path / "config.json").read_text())["linux"]
+    assert linux["uidMappings"] == [{"containerID": 0, "hostID": os.getuid(), "size": 1}]
+    assert {"type": "user"} in linux["namespaces"]
+
+
+def test_a_log_that_cannot_be_is_said_before_anything_is_done(tmp_path: Path) -> None:
+    refused = tuidock_oci("--root", str(tmp_path / "state"), "--log", "/nosuch/log", "list")
+    assert refused.status == 1
+    assert "/nosuch/log" in refused.err
 
 
 # ------------------------------------------------------------------------------------------------------- other engines

@@ -221,7 +221,7 @@ def spec(words: Words, _place: object = None) -> int:
     path = os.path.join(words.text("bundle") or ".", "config.json")
     try:
         with open(path, "x") as file:
-            file.write(json.dumps(specification(), indent="\t") + "\n")
+            file.write(json.dumps(specification(rootless=words.flag("rootless")), indent="\t") + "\n")
     except FileExistsError:
         raise WrongWords(f"file {path} exists", "remove it first") from None
     return 0
@@ -260,6 +260,8 @@ UPDATES = {
     "memory": ("memory", "limit"), "memory-reservation": ("memory", "reservation"), "memory-swap": ("memory", "swap"),
     "cpu-period": ("cpu", "period"), "cpu-quota": ("cpu", "quota"), "cpu-share": ("cpu", "shares"),
     "cpuset-cpus": ("cpu", "cpus"), "cpuset-mems": ("cpu", "mems"), "pids-limit": ("pids", "limit"),
+    "blkio-weight": ("blockIO", "weight"), "cpu-rt-period": ("cpu", "realtimePeriod"),
+    "cpu-rt-runtime": ("cpu", "realtimeRuntime"),
 }  # fmt: skip
 
 OPERATIONS: dict[str, Command] = {
@@ -306,7 +308,7 @@ OPERATIONS: dict[str, Command] = {
         least=1, most=UNLIMITED, stops=True,
     ),
     "features": Command(features, ""),
-    "spec": Command(spec, "", (BUNDLE,)),
+    "spec": Command(spec, "", (BUNDLE, Option("rootless", "", BOOL, "For who is not root: with a user namespace"))),
 }  # fmt: skip
 
 
@@ -320,6 +322,7 @@ def oci(top: Words, _place: object = None) -> int:
             print(f"tuidock-oci version {__version__}\nspec: {VERSION}")
             return 0
         _refuse_globals(top)
+        _call.complaints.open()
         if name == "help":
             raise HelpAsked
         if name not in OPERATIONS:

@@ -22,6 +22,11 @@ class Complaints(Value):
     form: str = TEXT
     debug: bool = False
 
+    def open(self) -> None:
+        """See that there can be a log before anything is done.  Raises OSError."""
+        if self.log:
+            os.close(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
+
     def error(self, error: BaseException) -> int:
         """Say it.  Returns the exit status of the command."""
         if isinstance(error, TuidockError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tuidock import __version__
 from tuidock.runtime import identity, seccomp
 from tuidock.runtime.mounts import OPTION_WORDS
@@ -49,15 +51,18 @@ def features() -> dict[str, Any]:
     }
 
 
-def specification() -> dict[str, Any]:
-    """A config.json that runs `sh` in a root called rootfs, as `runc spec` has it."""
+def specification(*, rootless: bool = False) -> dict[str, Any]:
+    """A config.json that runs `sh` in a root called rootfs, as `runc spec` has it.
+
+    rootless: in a user namespace in which this process's user is root, and with no limits.
+    """
 
     def mount(destination: str, kind: str, *options: str, source: str = "") -> dict[str, Any]:
         return {"destination": destination, "type": kind, "source": source or kind, "options": list(options)}
 
     still = ("nosuid", "noexec", "nodev")
     sets = list(SPEC_CAPABILITIES)
-    return {
+    config: dict[str, Any] = {
         "ociVersion": VERSION,
         "process": {
             "terminal": True,
@@ -87,3 +92,10 @@ def specification() -> dict[str, Any]:
             "readonlyPaths": list(READ_ONLY),
         },
     }
+    if rootless:
+        linux = config["linux"]
+        del linux["resources"]
+        linux["namespaces"].append({"type": "user"})
+        for field, number in (("uidMappings", os.getuid()), ("gidMappings", os.getgid())):
+            linux[field] = [{"containerID": 0, "hostID": number, "size": 1}]
+    return config
