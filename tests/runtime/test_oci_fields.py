@@ -220,6 +220,17 @@ def test_actions_and_arguments_of_a_filter(oci: Oci, rule: dict[str, Any], statu
         assert done.status == status, done.err
 
 
+def test_a_filter_is_loaded_with_its_flags(oci: Oci) -> None:
+    """The kernel refuses a flag that it does not know, so what arrives there is at least none of those."""
+    seccomp: dict[str, Any] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}],
+    }
+    flags = ["SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_LOG"]
+    with oci.running("/bin/sleep", "100", seccomp={**seccomp, "flags": flags}) as name:
+        assert "Seccomp:\t2" in oci.ok("exec", name, "/bin/cat", "/proc/self/status")
+
+
 def test_devices_are_made_and_allowed_as_said(oci: Oci) -> None:
     device = {"path": "/dev/dir/port", "type": "c", "major": 4, "minor": 0, "fileMode": 0o600}
     rules = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "r"}]
@@ -249,6 +260,8 @@ def test_devices_are_made_and_allowed_as_said(oci: Oci) -> None:
     ({"cgroupsPath": "system.slice:x:y"}, "systemd"), ({"personality": {"domain": "X"}}, "no such personality"),
     ({"scheduler": {"policy": "X"}}, "scheduler policy"), ({"hooks": {"poststop": [{"path": "x"}]}}, "not absolute"),
     ({"seccomp": {"defaultAction": "SCMP_ACT_NOTIFY"}}, "SCMP_ACT_NOTIFY"),
+    ({"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_X"]}}, "SECCOMP_FILTER_FLAG_X"),
+    ({"namespaces": spaces(user="/proc/self/ns/user")}, "another's user namespace"),
     ({"resources": {"unified": {"../x": "1"}}}, "unified"),
 ])  # fmt: skip
 def test_what_is_not_done_is_refused_by_name(oci: Oci, change: dict[str, Any], said: str) -> None:

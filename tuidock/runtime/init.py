@@ -41,6 +41,8 @@ class Stages:
 
     preserved = 0
     """How many descriptors after stderr the command is to find open."""
+    filter_flags = 0
+    """SECCOMP_FILTER_FLAG_* for loading the filter."""
 
     def furnished(self, channel: _socket.socket) -> None:
         """All is mounted, and the root is still the host's."""
@@ -250,10 +252,10 @@ def _become(
     if no_new_privileges:
         identity.no_new_privileges()
     if program and not no_new_privileges:
-        seccomp.load(program)  # needs CAP_SYS_ADMIN, so while it is there
+        seccomp.load(program, stages.filter_flags)  # needs CAP_SYS_ADMIN, so while it is there
     identity.become(user, process)
     if program and no_new_privileges:
-        seccomp.load(program)
+        seccomp.load(program, stages.filter_flags)
     _enter(process.get("cwd", "/"))
     os.umask(wanted.get("umask", 0o022))
     arguments = process["args"]

@@ -310,7 +310,17 @@ def _library_stamp() -> str:
     return ""
 
 
-def load(program: bytes) -> None:
+def flags(profile: Mapping[str, Any]) -> int:
+    """The flags that a profile wants it to be loaded with.  Raises UsageError for one that is none."""
+    found = 0
+    for name in profile.get("flags") or ():
+        if name not in FLAGS:
+            raise UsageError(f"seccomp: no such flag: {name}", f"one of {', '.join(FLAGS)}")
+        found |= FLAGS[name]
+    return found
+
+
+def load(program: bytes, flags: int = 0) -> None:
     """seccomp(2), SECCOMP_SET_MODE_FILTER: from here on this process and all that come from it are judged by it.
 
     Needs CAP_SYS_ADMIN or no_new_privs.
@@ -323,6 +333,6 @@ def load(program: bytes) -> None:
         _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
     head = Program(len(program) // 8, ctypes.addressof(text))
-    arguments = (ctypes.c_long(_SECCOMP), ctypes.c_uint(SECCOMP_SET_MODE_FILTER), ctypes.c_uint(0), ctypes.byref(head))
+    arguments = (ctypes.c_long(_SECCOMP), ctypes.c_uint(SECCOMP_SET_MODE_FILTER), ctypes.c_uint(flags), ctypes.byref(head))
     shown = ("SECCOMP_SET_MODE_FILTER", f"{len(program) // 8} instructions")
     sys.call("seccomp", shown, "seccomp", sys.libc.syscall, *arguments)

@@ -116,6 +116,8 @@ def _namespaces(linux: dict[str, Any]) -> None:
             raise BadConfig(f"the path of the {kind} namespace is not absolute: {path}")
         if path and kind == "mount":
             raise BadConfig("a container in another's mount namespace is not made", "leave out the path of the mount namespace")
+        if path and kind == "user":
+            raise BadConfig("a container in another's user namespace is not made", "give it mappings of its own")
         if path and not os.path.lexists(path):
             raise BadConfig(f"the {kind} namespace {path} is not there")
     if "mount" not in seen:

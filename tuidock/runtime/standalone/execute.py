@@ -107,7 +107,7 @@ def execute(container: Container, asked: Mapping[str, Any], options: Options) ->
     if pid == 0:
         del trace.calls[:]
         ours.close()
-        init.join(theirs, pidfd, asked, request, stdio, Preserve(options.preserve_fds))
+        init.join(theirs, pidfd, asked, request, stdio, Preserve(container.config, options.preserve_fds))
     os.close(child)
     theirs.close()
     try:

@@ -10,6 +10,7 @@ import os
 from tuidock.errors import RuntimeFailure
 from tuidock.runtime import (
     scheduling,  # noqa: F401 - init needs it when the host's files are out of reach
+    seccomp,
     wire,
 )
 from tuidock.runtime.init import Stages
@@ -29,8 +30,9 @@ FURNISHED = b"H"
 class Preserve(Stages):
     """--preserve-fds, for a further process."""
 
-    def __init__(self, preserved: int) -> None:
+    def __init__(self, config: Mapping[str, Any], preserved: int) -> None:
         self.preserved = preserved
+        self.filter_flags = seccomp.flags(config["linux"].get("seccomp") or {})
 
 
 class Stops(Stages):
@@ -42,6 +44,7 @@ class Stops(Stages):
         self.fifo = fifo
         self.failure = failure
         self.preserved = preserved
+        self.filter_flags = seccomp.flags(config["linux"].get("seccomp") or {})
         self.state: dict[str, Any] = {}
 
     def furnished(self, channel: socket) -> None:
