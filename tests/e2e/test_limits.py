@@ -156,12 +156,16 @@ MACHINES = {
 User-Mode Linux 6.1, five in a whole kernel 6.12 without hardware to help it."""
 
 
+CACHE = "/tmp/pytest-cache"
+"""Inside a machine the work tree may be read-only, /tmp is its own."""
+
+
 def test_all_of_this_on_pure_v2():
     """Both machines at once: each has a processor to itself."""
     if not all((PLATFORM / machine).exists() for machine in MACHINES):
         pytest.skip(f"{' and '.join(MACHINES)} are not in {PLATFORM}")
     files = ("tests/runtime/test_cgroups.py", "tests/e2e/test_limits.py")
-    words = [sys.executable, "-m", "pytest", "-q", "-rs", "--color=no", "--no-skips", *files]
+    words = [sys.executable, "-m", "pytest", "-q", "-rs", "--color=no", "--no-skips", "-o", f"cache_dir={CACHE}", *files]
     inside = {"TUIDOCK_PLATFORM": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
     started = {
         machine: subprocess.Popen(

@@ -331,6 +331,8 @@ def test_the_dialogue_with_docker(cli: Cli, docker: Docker, busybox_tar: Path) -
     def ask(words: list[str]) -> Callable[..., subprocess.CompletedProcess[bytes]]:
         return lambda *more, input=b"": subprocess.run([*words, *more], input=input, capture_output=True, timeout=60)
 
+    docker("container", "prune", "-f")
+    docker("image", "prune", "-f")  # what other tests left without a name
     before = docker("images", "--format", "{{.Repository}}:{{.Tag}}").decode().split()
     shared = {name: docker("save", name) for name in before}
     docker("rmi", "-f", *before)
