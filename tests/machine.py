@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tuidock.network import firewall
 from tuidock.storage.paths import Roots
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -150,6 +151,7 @@ def sweep(roots: Roots) -> None:
             pass
     for name in cables_of(roots, bridges=True):
         subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL)
+    firewall.remove(roots)
     for folder in (roots.data, roots.run):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -472,7 +472,7 @@ def test_the_start_is_recorded_and_can_be_told(engine):
     (clone,) = [call for call in calls if call.name == "clone3"]
     assert "CLONE_NEWPID" in clone.arguments[0]
     assert clone.result == container.pid
-    assert {call.process for call in calls} == {"monitor", "init"}
+    assert {call.process for call in calls} == {"engine", "monitor", "init"}
 
 
 def test_top_shows_the_hosts_view(engine):

@@ -64,7 +64,7 @@ def test_memory_is_what_processes_hold_and_not_the_files_they_read(engine, busyb
 
 
 def test_the_loopback_does_not_count(engine, busybox):
-    with running(engine) as container:
+    with running(engine, network="none") as container:
         execute(engine, container, "ping", "-c", "1", "127.0.0.1")
         used = engine.stats.sample(container.id)
         assert (used.rx_bytes, used.tx_bytes) == (0, 0)

@@ -407,6 +407,11 @@ def test_commands_from_the_command_line(cli):
     assert (missing.status, missing.err.splitlines()[0]) == (1, "tuidock: Network n not found")
 
 
+@pytest.mark.parametrize("words", [(), ("--net", "default"), ("--net", "bridge")])
+def test_without_a_word_it_is_on_the_bridge(cli, words):
+    assert cli.ok("run", "--rm", *words, "busybox", "ip", "route").startswith("default via 172.17.0.1 dev eth0")
+
+
 # what the machine lacks
 
 

@@ -13,7 +13,7 @@ from tuidock.tui.panes.namespaces import interfaces
 
 
 def test_interfaces_are_those_of_the_namespace(engine: Engine, busybox: str) -> None:
-    with running(engine, "sleep", "1000") as container:
+    with running(engine, "sleep", "1000", network="none") as container:
         found = interfaces(container.pid)
         assert not isinstance(found, str), found
         assert [(one.name, one.up) for one in found] == [("lo", True)]

@@ -43,10 +43,9 @@ def request(words: Words, *, detach: bool = False) -> RunRequest:
             fields[option.field] = tuple(value) if isinstance(value, list) else value
     if "entrypoint" in fields:
         fields["entrypoint"] = (fields["entrypoint"],) if fields["entrypoint"] else ()
-    if ("publish" in fields or "publish_all" in fields) and "network" not in fields:
-        fields["network"] = "bridge"
-    elif networks := fields.pop("network", ()):
-        fields["network"], fields["networks"] = networks[0], networks[1:]
+    if networks := fields.pop("network", ()):
+        first = "bridge" if networks[0] == "default" else networks[0]
+        fields["network"], fields["networks"] = first, networks[1:]
     fields["env"] = environment(words)
     fields["labels"] = labels(words)
     attach = tuple(dict.fromkeys(stream.lower() for stream in words.many("attach")))

@@ -112,7 +112,7 @@ CREATE = (
     Option("ip", "", TEXT, 'IPv4 address (e.g., "172.30.100.104")', field="ip", group=NETWORK),
     Option("ip6", "", TEXT, 'IPv6 address (e.g., "2001:db8::33")', field="ip6", group=NETWORK),
     Option("mac-address", "", TEXT, 'Container MAC address (e.g., "92:d0:c6:0a:29:33")', field="mac_address", group=NETWORK),
-    Option("network", "", LIST, "Connect a container to a network: NAME, bridge, none (the default), host, container:NAME",
+    Option("network", "", LIST, "Connect a container to a network: NAME, bridge (the default), none, host, container:NAME",
            field="network", group=NETWORK, shown_kind="network"),
     Option("network-alias", "", LIST, "Add network-scoped alias for the container", field="network_aliases", group=NETWORK),
     Option("publish", "p", LIST, "Publish a container's port(s) to the host", field="publish", group=NETWORK),

@@ -30,8 +30,8 @@ class RunRequest(Value):
     tmpfs: tuple[str, ...] = ()
     """/inside[:options]"""
     read_only: bool = False
-    network: str = "none"
-    """none, host, container:NAME, or the first network's name or id"""
+    network: str = "bridge"
+    """the first network's name or id, or none, host, container:NAME"""
     networks: tuple[str, ...] = ()
     """further networks"""
     ip: str = ""
