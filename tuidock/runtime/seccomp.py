@@ -39,11 +39,6 @@ ARCHITECTURES = {
 }
 """The machine's own and those whose calls it takes too: a 32-bit call must not pass by the filter."""
 
-KNOWN_ARCHITECTURES = tuple(f"SCMP_ARCH_{name}" for name in (
-    "X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32", "PPC",
-    "PPC64", "PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64",
-))  # fmt: skip
-"""runtime-spec, config-linux.md; the library says which of them it can do."""
 FLAGS = {"SECCOMP_FILTER_FLAG_TSYNC": 1, "SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4}
 """linux/seccomp.h"""
 
