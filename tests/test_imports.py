@@ -26,6 +26,7 @@ FORBIDDEN = (
     "tuidock.tui", "tuidock.engine.commit", "tuidock.engine.copying", "tuidock.engine.events", "tuidock.engine.explain",
     "tuidock.engine.images", "tuidock.engine.stats",
     "tuidock.image.archive", "tuidock.image.changes", "tuidock.image.tarwriter", "tuidock.image.unpack",
+    "tuidock.runtime.scheduling", "tuidock.runtime.standalone",
 )  # fmt: skip
 """Not on the path of `run`."""
 
