@@ -248,6 +248,15 @@ def test_devices_are_made_and_allowed_as_said(oci: Oci) -> None:
     assert "can't open '/dev/dir/port': Operation not permitted" in done.err
 
 
+def test_a_device_without_a_rule_is_closed(oci: Oci) -> None:
+    device = {"path": "/dev/port", "type": "c", "major": 10, "minor": 229}
+    command = ["/bin/sh", "-c", ": < /dev/zero && : < /dev/port"]
+    refused = oci.run(*command, devices=[device], resources={})
+    assert "can't open /dev/port: Operation not permitted" in refused.err
+    rule = {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "r"}
+    oci.said(*command, devices=[device], resources={"devices": [rule]})
+
+
 @pytest.mark.parametrize(("change", "said"), [
     ({"intelRdt": {"closID": "x"}}, "Intel RDT"), ({"mountLabel": "system_u"}, "mountLabel"),
     ({"selinuxLabel": "x"}, "selinuxLabel"), ({"apparmorProfile": "x"}, "AppArmor"),
