@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -71,6 +72,23 @@ def test_cidfile(cli: Cli, busybox: str, tmp_path: Path) -> None:
     refused = cli("create", "--cidfile", str(path), busybox, "true")
     assert refused.status == 125
     assert "container ID file found" in refused.err
+    for command in ("run", "create"):
+        refused = cli(command, "--cidfile", str(tmp_path / "nosuch" / "cid"), busybox, "true")
+        assert refused.status == 125
+        assert f"failed to create the container ID file: open {tmp_path}/nosuch/cid: no such file or directory" in refused.err
+    assert cli.ok("ps", "-aq", "--no-trunc") == path.read_text()
+
+
+def test_bytes_that_are_no_text_are_shown_as_such(cli: Cli, busybox: str) -> None:
+    cli.ok("create", busybox, "echo", os.fsdecode(b"a\xffb"))
+    for words in (("--no-trunc",), ()):
+        assert cli.ok("ps", "-a", *words, "--format", "{{.Command}}") == '"echo a\ufffdb"'
+
+
+def test_with_init_pid_1_has_its_name(cli: Cli, busybox: str) -> None:
+    shown = cli.ok("run", "--rm", "--init", busybox, "sh", "-c", "cat /proc/1/cmdline; echo; ps -o pid,args")
+    assert shown.splitlines()[0].rstrip("\0") == "tuidock-init"
+    assert [line.split() for line in shown.splitlines() if line.split()[0] == "1"] == [["1", "tuidock-init"]]
 
 
 def test_a_terminal_needs_a_terminal(cli: Cli, busybox: str) -> None:

@@ -118,6 +118,7 @@ def _descended(engine: Engine, containers: list[Container], names: list[str]) ->
 
 def container_row(engine: Engine, container: Container, *, now: int, full: bool, sized: bool) -> Row:
     command = " ".join(f"'{word}'" if " " in word else word for word in container.command)
+    command = command.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # as JSON makes it in docker
     volumes = sum(mount["kind"] == "volume" for mount in container.config["Mounts"])
     return row(
         "ContainerContext",

@@ -139,6 +139,9 @@ class _IdFile:
             self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
             raise UsageError(f"container ID file found, make sure the other container isn't running or delete {path}") from None
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UsageError(f"failed to create the container ID file: open {path}: {reason}") from error
 
     def write(self, container_id: str) -> None:
         if self.path:

@@ -393,6 +393,7 @@ def _reap(channel: _socket.socket, process: Mapping[str, Any]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return
     channel.close()
+    sys.retitle("tuidock-init")
     try:
         with open("/proc/self/comm", "wb") as name:
             name.write(b"tuidock-init")

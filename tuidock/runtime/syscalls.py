@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import sys as interpreter
 
 from tuidock.runtime import trace
 
@@ -121,9 +122,26 @@ def clone3(flags: int, exit_signal: int, cgroup: int = -1) -> tuple[int, int]:
     return pid, pidfd.value if pid else -1
 
 
+def retitle(title: str) -> None:
+    """Write `title` over this process's command line, which ps shows; nothing happens where the C library hides it.
+
+    prctl(PR_SET_MM_ARG_START) needs CAP_SYS_RESOURCE; the bytes themselves are the process's own.  The last one is no NUL,
+    so that the kernel ends the line at the first (fs/proc/base.c, get_mm_proctitle).
+    """
+    words = b"".join(os.fsencode(word) + b"\0" for word in interpreter.orig_argv)
+    try:
+        begin = ctypes.c_void_p.in_dll(libc, "program_invocation_name").value
+    except ValueError:
+        return
+    written = os.fsencode(title)
+    if begin and len(written) + 2 <= len(words) and ctypes.string_at(begin, len(words)) == words:
+        ctypes.memmove(begin, written.ljust(len(words) - 1, b"\0") + b".", len(words))
+
+
 def openat2(directory: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
     """openat2(2).  Returns a descriptor that is closed on exec.  ELOOP or EXDEV: `resolve` forbids the way there."""
-    how = struct.pack("3Q", flags | os.O_CLOEXEC, mode, resolve)
+    flags |= os.O_CLOEXEC
+    how = struct.pack("3Q", flags, mode, resolve)
     arguments = (_long(_OPENAT2), ctypes.c_int(directory), os.fsencode(path), how, _long(len(how)))
     return call("openat2", (directory, path, flags, resolve), path, libc.syscall, *arguments)
 
