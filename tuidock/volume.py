@@ -31,6 +31,14 @@ ACCEPTED = {
 }
 """z, Z and the consistency words are taken and do nothing: there is no SELinux label to set and no other machine's file."""
 
+TMPFS_WORDS = (
+    "defaults rw ro suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime noatime diratime "
+    "nodiratime relatime norelatime strictatime nostrictatime private rprivate slave rslave shared rshared unbindable "
+    "runbindable bind rbind tmpcopyup"
+)
+TMPFS_VALUES = ("size=", "mode=", "uid=", "gid=", "nr_inodes=", "nr_blocks=", "mpol=")
+"""Docker's (sys/mount, MergeTmpfsOptions)."""
+
 
 class Mount(Value):
     """One mount of a container."""
@@ -116,6 +124,11 @@ def collect(volumes: Iterable[str], tmpfs: Iterable[str], declared: Iterable[str
     asked = [parse(text) for text in volumes]
     for text in tmpfs:
         path, _, options = text.partition(":")
+        for word in filter(None, options.split(",")):
+            if word not in TMPFS_WORDS.split() and not (word.startswith(TMPFS_VALUES) and word.partition("=")[2]):
+                raise UsageError(
+                    f'invalid tmpfs option "{word}" in "{text}"', f"{'…, '.join(TMPFS_VALUES)}…, ro, exec and their like"
+                )
         asked.append(Mount("tmpfs", destination(path, text), mode=options))
     for mount in asked:
         if mount.destination in found:

@@ -22,6 +22,7 @@ from tuidock.errors import (
     NoSuchContainer,
     NoSuchImage,
     NotRunning,
+    RuntimeFailure,
     UsageError,
 )
 
@@ -186,6 +187,14 @@ def test_read_only_means_the_root_and_tmpfs_and_volumes_stay_writable(engine):
 
 def test_a_tmpfs_has_the_size_that_was_asked(engine):
     assert "size=1024k" in run(engine, "grep", " /t ", "/proc/mounts", tmpfs=("/t:size=1m",)).out
+
+
+def test_an_option_that_no_tmpfs_has_is_named(engine):
+    for word in ("bogus=1", "bogus", "size", "size=", "mode"):
+        with pytest.raises(UsageError, match=f'invalid tmpfs option "{word}"'):
+            engine.containers.create(RunRequest("busybox", ("true",), tmpfs=(f"/t:ro,{word}",)))
+    with pytest.raises(RuntimeFailure, match="on /t with size=much"):
+        run(engine, "true", tmpfs=("/t:size=much",))
 
 
 def test_user_workdir_environment_and_hostname(engine):
@@ -471,6 +480,10 @@ def test_the_start_is_recorded_and_can_be_told(engine):
     assert names.index("clone3") < names.index("pivot_root") < names.index("execve")
     (clone,) = [call for call in calls if call.name == "clone3"]
     assert "CLONE_NEWPID" in clone.arguments[0]
+    words = [word for call in calls if call.name in ("clone3", "openat2") for word in "|".join(call.arguments).split("|")]
+    assert "CLONE_PIDFD" in words
+    assert "O_PATH" in words
+    assert not [word for word in words if word.startswith("0x")], "each bit has a name"
     assert clone.result == container.pid
     assert {call.process for call in calls} == {"engine", "monitor", "init"}
 

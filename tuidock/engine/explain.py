@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tuidock.oci.value import Value
 from tuidock.runtime import bundle
 from tuidock.runtime import syscalls as sys
@@ -40,9 +42,14 @@ def _named(prefix: str, *without: str) -> dict[int, str]:
 
 
 _MOUNT = _named("MS_")
-_CLONE = _named("CLONE_", "CLONE_PIDFD")
+_CLONE = _named("CLONE_")
 _ATTRIBUTE = _named("MOUNT_ATTR_", "MOUNT_ATTR__ATIME")
 _RESOLVE = _named("RESOLVE_")
+_OPEN = {
+    os.O_WRONLY: "O_WRONLY", os.O_RDWR: "O_RDWR", os.O_PATH: "O_PATH", os.O_DIRECTORY: "O_DIRECTORY",
+    os.O_NOFOLLOW: "O_NOFOLLOW", os.O_CREAT: "O_CREAT", os.O_EXCL: "O_EXCL", os.O_TRUNC: "O_TRUNC", os.O_APPEND: "O_APPEND",
+    os.O_NONBLOCK: "O_NONBLOCK", os.O_NOCTTY: "O_NOCTTY", os.O_CLOEXEC: "O_CLOEXEC",
+}  # fmt: skip
 _PRCTL = _named("PR_")
 _FSCONFIG = _named("FSCONFIG_")
 
@@ -104,12 +111,19 @@ def _decode(name: str, arguments: list[Any]) -> list[Any]:
         arguments[1], arguments[2] = flags(arguments[1], _ATTRIBUTE), flags(arguments[2], _ATTRIBUTE)
         arguments[3] = flags(arguments[3], _MOUNT)
     elif name == "openat2":
-        arguments[3] = flags(arguments[3], _RESOLVE)
+        arguments[2], arguments[3] = _opened(arguments[2]), flags(arguments[3], _RESOLVE)
     elif name == "fsconfig":
         arguments[1] = _FSCONFIG.get(arguments[1], arguments[1])
     elif name == "prctl":
         arguments = [_PRCTL.get(arguments[0], arguments[0]), arguments[1]]
     return arguments
+
+
+def _opened(value: int) -> str:
+    """Flags of open(2); to read is no bit, and has a name all the same."""
+    if value & (os.O_ACCMODE | os.O_PATH):
+        return flags(value, _OPEN)
+    return f"O_RDONLY|{flags(value, _OPEN)}" if value else "O_RDONLY"
 
 
 def flags(value: int, names: dict[int, str]) -> str:

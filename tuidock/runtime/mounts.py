@@ -175,7 +175,8 @@ class FileSystem(Step):
             if self.kind == "sysfs" and error.errno == errno.EPERM:
                 self._bind_sysfs(root)
                 return
-            raise RuntimeFailure(f"cannot mount {self.kind} on {self.target}: {error.strerror}") from error
+            asked = f" with {','.join(own)}" if own else ""
+            raise RuntimeFailure(f"cannot mount {self.kind} on {self.target}{asked}: {error.strerror}") from error
         finally:
             os.close(target)
         spread = [PROPAGATION[word] for word in plain if word in PROPAGATION]
