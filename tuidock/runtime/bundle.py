@@ -47,14 +47,32 @@ def open_pidfd(pid: int, started: int) -> int:
     return descriptor
 
 
+RESERVE = 4096
+"""Bytes that `reserve` keeps for what `write_json` writes later."""
+
+
+def reserve(path: str) -> None:
+    """Keep room for a file that `write_json` will write there, when the disk may be full.  Raises OSError."""
+    descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: str, value: dict[str, Any], *, lasting: bool = False) -> None:
-    """Write a small file at once or not at all: temporary file, rename.  lasting: also fsync, to survive a power cut."""
+    """Write a small file at once or not at all: temporary file, rename.  lasting: also fsync, to survive a power cut.
+
+    The temporary file is not emptied first: that would give away the room that `reserve` kept.
+    """
     temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         content = dumps(value).encode()
+        size = len(content)
         while content:
             content = content[os.write(descriptor, content) :]
+        os.ftruncate(descriptor, size)
         if lasting:
             os.fdatasync(descriptor)
     finally:

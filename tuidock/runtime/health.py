@@ -117,7 +117,10 @@ class Prober:
         try:
             bundle.write_json(self.asked["file"], value)
         except OSError as error:  # a full disk makes nobody ill
-            os.write(2, f"the state of the health checks cannot be written: {error}\n".encode())
+            try:
+                os.write(2, f"the state of the health checks cannot be written: {error}\n".encode())
+            except OSError:
+                pass
 
     def _tell(self) -> None:
         self._reap()

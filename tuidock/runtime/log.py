@@ -58,6 +58,8 @@ class Writer:
         self._append(HEADER.pack(time, stream, len(content)) + content)
 
     def _append(self, frame: bytes) -> None:
+        if self.descriptor < 0:
+            self._open()
         if self.max_size and self.size >= self.max_size:
             self._rotate()
         written = os.write(self.descriptor, frame)
@@ -69,6 +71,7 @@ class Writer:
     def _rotate(self) -> None:
         """Who follows sees by the file's inode that another one goes on."""
         os.close(self.descriptor)
+        self.descriptor = -1  # until there is room for the next one
         if self.max_files == 1:
             os.unlink(self.path)
         for number in range(self.max_files - 1, 0, -1):
@@ -80,7 +83,8 @@ class Writer:
         self._open()
 
     def close(self) -> None:
-        os.close(self.descriptor)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
 
 
 class Reader:

@@ -26,7 +26,7 @@ from tuidock.runtime.streams import CHUNK, Client, Job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from tuidock.runtime import health
@@ -64,6 +64,8 @@ class Monitor:
         self.listener: _socket.socket | None = None
         self.calls: list[list[object]] = []
         self.settled = False
+        self.lacking = False
+        """The last thing that it wrote could not be logged."""
         self.stopped_by = ""
         """Who asked for its end: `user`, by a client's signal, `system`, by this process's own; else empty."""
         self.prober: health.Prober | None = None
@@ -87,12 +89,13 @@ class Monitor:
             self.cgroup = cgroups.create(request["cgroup"], resources)
             job = self._clone_container()
             self.container = job
+            _written(bundle.reserve, request["exit"])  # while the child is busy: its end must find room
             self._listen()
             began = {"pid": job.pid, "start_time": bundle.start_time(job.pid), "boot_id": bundle.boot_id()}
             self._until_running(job)
             state = {**began, "monitor": os.getpid(), "started_at": time.time_ns()}
-            bundle.write_json(request["state"], state)
-            bundle.write_json(request["trace"], {"calls": [*request["calls"], *self.calls]})
+            _written(bundle.write_json, request["state"], state)
+            _written(bundle.write_json, request["trace"], {"calls": [*request["calls"], *self.calls]})
             return state
         except Failed:
             self._undo()
@@ -362,8 +365,11 @@ class Monitor:
         if job is self.container:
             try:
                 self.log.write(time.time_ns(), stream, content)
+                self.lacking = False
             except OSError as error:
-                _complain(f"the log lacks {len(content)} bytes: {error}")
+                if not self.lacking:  # once, not for each read: the disk is full
+                    _complain(f"the log lacks {len(content)} bytes and maybe more: {error}")
+                self.lacking = True
         if self.prober is not None and job is self.prober.job:
             self.prober.take(content)
         message = wire.pack(wire.OUTPUT if stream == log.STDOUT else wire.ERROR_OUTPUT, content)
@@ -511,7 +517,7 @@ class Monitor:
             "status": job.status, "oom_killed": killed, "finished_at": time.time_ns(), "boot_id": bundle.boot_id(),
             "stopped_by": self.stopped_by,
         }  # fmt: skip
-        bundle.write_json(request["exit"], end, lasting=not request.get("remove"))
+        _written(bundle.write_json, request["exit"], end, lasting=not request.get("remove"))
         self.cgroup.remove()
         sys.umount2(request["rootfs"]["target"], sys.MNT_DETACH)
         for path in (request["socket"], request["state"]):
@@ -522,7 +528,10 @@ class Monitor:
         if self.listener is not None:
             self.listener.close()
             self.listener = None
-        self.log.close()
+        try:
+            self.log.close()
+        except OSError as error:
+            _complain(f"the log lacks its end: {error}")
 
     def hand_over(self) -> None:
         """The clean-up: by the front end that promised it, as long as it lives, else by a command."""
@@ -576,8 +585,19 @@ def _told(error: BaseException) -> dict[str, Any]:
 
 
 def _complain(words: str) -> None:
-    """Into monitor.log, which is this process's stderr."""
-    os.write(2, f"{words}\n".encode())
+    """Into monitor.log, which is this process's stderr, if there is room."""
+    try:
+        os.write(2, f"{words}\n".encode())
+    except OSError:
+        pass
+
+
+def _written(write: Callable[..., None], path: str, *values: object, **options: object) -> None:
+    """Write a file, or complain: a full disk ends no container."""
+    try:
+        write(path, *values, **options)
+    except OSError as error:
+        _complain(f"{path} cannot be written: {error}")
 
 
 def main() -> None:
