@@ -20,6 +20,7 @@ needs: the exit status of the command line and the HTTP status of the API.  The 
     ├── RuntimeFailure              the kernel refused a step of a container's start
     │   ├── CommandNotFound         127
     │   └── CommandNotExecutable    126
+    ├── DiskFull                    there is no room left where it would be written
     └── Interrupted                 130
 """
 
@@ -142,6 +143,18 @@ class CommandNotFound(RuntimeFailure):
 class CommandNotExecutable(RuntimeFailure):
     exit_status = 126
     http_status = 400
+
+
+class DiskFull(TuidockError):
+    """What should be written down finds no room.  path: where."""
+
+    http_status = 507
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"no space left on the disk of {path}",
+            "`tuidock rm -f` of what fills it frees space (`tuidock ps -as` shows sizes), so does `tuidock system prune`",
+        )
 
 
 class Interrupted(TuidockError):

@@ -12,7 +12,7 @@ from tuidock import __version__
 from tuidock.cli.commands import COMMANDS, GROUPS, HIDDEN
 from tuidock.cli.flags import Command, HelpAsked, Words, WrongArguments, WrongFlag, count, parse
 from tuidock.engine.options import TEXT, Option
-from tuidock.errors import Conflict, NotFound, TuidockError, UsageError
+from tuidock.errors import Conflict, DiskFull, NotFound, TuidockError, UsageError
 from tuidock.storage.paths import Roots, roots
 
 TYPE_CHECKING = False
@@ -141,6 +141,9 @@ class Call:
             from tuidock.cli.help import refusal
 
             text = refusal(error, self.path, self.command)
+        elif isinstance(error, OSError) and error.errno == 28:  # ENOSPC; of the roots, if no file is named
+            full = DiskFull(error.filename or "tuidock's root")
+            text, status = message(full), full.exit_status
         elif isinstance(error, OSError):
             text = f"tuidock: {os_error(error)}\n"
         elif isinstance(error, TuidockError):

@@ -10,7 +10,17 @@ from _sqlite3 import IntegrityError
 from tuidock.engine import config as configs
 from tuidock.engine import files, names, reconcile, spec, volumes
 from tuidock.engine.requests import ExecRequest, RunRequest, on_networks
-from tuidock.errors import Conflict, InUse, NameTaken, NoSuchContainer, NotRunning, RuntimeFailure, TuidockError, UsageError
+from tuidock.errors import (
+    Conflict,
+    DiskFull,
+    InUse,
+    NameTaken,
+    NoSuchContainer,
+    NotRunning,
+    RuntimeFailure,
+    TuidockError,
+    UsageError,
+)
 from tuidock.image.store import Store
 from tuidock.oci.jsontext import dumps
 from tuidock.runtime import bundle, cgroups, identity, lifecycle, seccomp, signals
@@ -231,9 +241,12 @@ class Containers:
                 status="running", pid=state["pid"], start_time=state["start_time"], boot_id=state["boot_id"],
                 monitor_pid=state["monitor"], started_at=state["started_at"],
             )  # fmt: skip
-            with self.database.transaction() as transaction:
-                reconcile.set_running(transaction, container)
-                transaction.tell("container", "start", container.id, reconcile.attributes(container))
+            try:
+                with self.database.transaction() as transaction:
+                    reconcile.set_running(transaction, container)
+                    transaction.tell("container", "start", container.id, reconcile.attributes(container))
+            except DiskFull:
+                pass  # it runs; whoever looks next learns that from its state file
         if session:
             return started
         started.close()
@@ -479,8 +492,11 @@ class Containers:
         with self._lock(container.id) as lock:  # an end that is being written down must not overlook it
             container = self._settled(container.id, lock)
             if container.running or container.restarting:
-                with self.database.transaction() as transaction:
-                    transaction.execute("UPDATE containers SET stopped_by = ? WHERE id = ?", (by, container.id))
+                try:
+                    with self.database.transaction() as transaction:
+                        transaction.execute("UPDATE containers SET stopped_by = ? WHERE id = ?", (by, container.id))
+                except DiskFull:
+                    pass  # the monitor knows it, too
         if container.restarting:
             from tuidock.engine import restarts
 
@@ -603,15 +619,18 @@ class Containers:
 
     def _remove(self, container: Container, lock: Lock, *, volumes: bool) -> None:
         """The folders first, under a status that says so; the row last, and `lock`, the container's, with it."""
-        with self.database.transaction() as transaction:
-            transaction.execute("UPDATE containers SET status = 'removing' WHERE id = ?", (container.id,))
-            anonymous = [
-                row[0]
-                for row in transaction.execute(
-                    "SELECT volume FROM mounts JOIN volumes ON volumes.name = volume WHERE container = ? AND anonymous",
-                    (container.id,),
-                )
-            ]
+        try:
+            with self.database.transaction() as transaction:
+                transaction.execute("UPDATE containers SET status = 'removing' WHERE id = ?", (container.id,))
+        except DiskFull:
+            pass  # its folders are what fills it
+        anonymous = [
+            row[0]
+            for row in self.database.rows(
+                "SELECT volume FROM mounts JOIN volumes ON volumes.name = volume WHERE container = ? AND anonymous",
+                (container.id,),
+            )
+        ]
         paths = self.roots.container(container.id)
         remove_tree(paths.run)
         remove_tree(paths.data)
@@ -765,8 +784,12 @@ class Containers:
         return Lock(self._lock_path(container_id))
 
     def _tell(self, container: Container, action: str, **more: str) -> None:
-        with self.database.transaction() as transaction:
-            transaction.tell("container", action, container.id, {**reconcile.attributes(container), **more})
+        """Write an event down, if the disk has room for it."""
+        try:
+            with self.database.transaction() as transaction:
+                transaction.tell("container", action, container.id, {**reconcile.attributes(container), **more})
+        except DiskFull:
+            pass
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Docker's object of a container."""

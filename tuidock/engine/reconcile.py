@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from tuidock.engine.requests import on_networks
-from tuidock.errors import AmbiguousName, NoSuchContainer
+from tuidock.errors import AmbiguousName, DiskFull, NoSuchContainer
 from tuidock.oci.jsontext import loads
 from tuidock.oci.value import Value
 from tuidock.runtime import bundle
@@ -196,7 +196,8 @@ def _being_written(container: Container, roots: Roots) -> bool:
 def settle(database: Database, roots: Roots, container: Container) -> Container:
     """Write down what has become of it.  To be called under its lock, with the row as it is now.
 
-    Returns the container as it is now.  What is left of a process without a monitor (cgroup, run folder) goes.
+    Returns the container as it is now, also if the disk has no room to write that down: whoever looks next tries again.
+    What is left of a process without a monitor (cgroup, run folder) goes.
     """
     paths = roots.container(container.id)
     if container.status == "starting":
@@ -226,17 +227,25 @@ def _settle_start(database: Database, roots: Roots, container: Container) -> Con
             status="running", pid=state["pid"], start_time=state["start_time"], boot_id=state["boot_id"],
             monitor_pid=state["monitor"], started_at=state["started_at"],
         )  # fmt: skip
-        with database.transaction() as transaction:
-            set_running(transaction, container)
-            transaction.tell("container", "start", container.id, attributes(container))
+        try:
+            with database.transaction() as transaction:
+                set_running(transaction, container)
+                transaction.tell("container", "start", container.id, attributes(container))
+        except DiskFull:
+            pass
         return settle(database, roots, container)
     end = bundle.read_json(paths.exit)
     if end is not None:
         return _write_end(database, roots, container, end)
-    _free(database, roots, container)
     container = container.replace(status="created", error="the start was interrupted")
-    with database.transaction() as transaction:
-        transaction.execute("UPDATE containers SET status = 'created', error = ? WHERE id = ?", (container.error, container.id))
+    try:
+        _free(database, roots, container)
+        with database.transaction() as transaction:
+            transaction.execute(
+                "UPDATE containers SET status = 'created', error = ? WHERE id = ?", (container.error, container.id)
+            )
+    except DiskFull:
+        pass
     return container
 
 
@@ -286,7 +295,6 @@ def _free(database: Database, roots: Roots, container: Container) -> None:
 
 
 def _write_end(database: Database, roots: Roots, container: Container, end: dict[str, Any]) -> Container:
-    _free(database, roots, container)
     error = "its monitor was killed or the machine went down: how it ended is not known" if end.get("lost") else ""
     container = container.replace(
         status="exited", pid=0, exit_code=int(end["status"]), oom_killed=bool(end["oom_killed"]),
@@ -296,20 +304,30 @@ def _write_end(database: Database, roots: Roots, container: Container, end: dict
         from tuidock.engine import restarts
 
         container = restarts.after_end(container.replace(stopped_by=container.stopped_by or end.get("stopped_by", "")))
+    try:
+        _free(database, roots, container)
+        _write_row(database, container)
+    except DiskFull:
+        pass
+    return container
+
+
+def _write_row(database: Database, container: Container) -> None:
+    """The row and the events of a container that has ended."""
     with database.transaction() as transaction:
         transaction.execute(
             "UPDATE containers SET status = ?, pid = 0, exit_code = ?, oom_killed = ?, finished_at = ?, error = ?,"
             " monitor_pid = 0, restart_count = ?, restart_pause = ?, restart_at = ?, stopped_by = ? WHERE id = ?",
             (
-                container.status, container.exit_code, int(container.oom_killed), container.finished_at, error,
-                container.restart_count, container.restart_pause, container.restart_at, container.stopped_by, container.id,
+                container.status, container.exit_code, int(container.oom_killed), container.finished_at,
+                container.error, container.restart_count, container.restart_pause, container.restart_at, container.stopped_by,
+                container.id,
             ),
         )  # fmt: skip
         told = attributes(container)
         if container.oom_killed:
             transaction.tell("container", "oom", container.id, told)
         transaction.tell("container", "die", container.id, {**told, "exitCode": str(container.exit_code)})
-    return container
 
 
 def attributes(container: Container) -> dict[str, str]:

@@ -11,8 +11,9 @@ import os
 import time
 from _thread import _local
 
-from tuidock.errors import TuidockError
+from tuidock.errors import DiskFull, TuidockError
 from tuidock.oci.jsontext import dumps
+from tuidock.storage import ballast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ class Database:
         try:
             connection = self._open()
         except sqlite3.Error as error:
+            if full(error):
+                raise DiskFull(self.roots.data) from error
             raise TuidockError(
                 f"the database {self.roots.database} cannot be used: {error}",
                 "is the disk full, or was the file damaged? what it names is kept in the folders beside it",
@@ -180,6 +183,20 @@ class Database:
         return connection
 
     def _open(self) -> sqlite3.Connection:
+        self.make_room()
+        connection = self._connect()
+        if not ballast.whole(self.roots.ballast):
+            ballast.take(self.roots.ballast)
+        return connection
+
+    def make_room(self) -> bool:
+        """Give up a piece of the ballast if the disk is full.  Returns whether it is: then `ballast.take` comes after."""
+        short = ballast.short(self.roots.data)
+        if short:
+            ballast.give(self.roots.ballast)
+        return short
+
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.roots.database, timeout=30, isolation_level=None)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -237,11 +254,21 @@ class Database:
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """A reading query's rows."""
-        return self.connection.execute(query, values).fetchall()
+        try:
+            return self.connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise self.explained(error) from error
 
     def row(self, query: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
         """A reading query's first row, or None."""
-        return self.connection.execute(query, values).fetchone()  # type: ignore[no-any-return]
+        try:
+            return self.connection.execute(query, values).fetchone()  # type: ignore[no-any-return]
+        except sqlite3.OperationalError as error:
+            raise self.explained(error) from error
+
+    def explained(self, error: sqlite3.OperationalError) -> Exception:
+        """DiskFull in the place of what SQLite says then; else the error itself."""
+        return DiskFull(self.roots.data) if full(error) else error
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -257,36 +284,61 @@ class Transaction:
         self.database = database
         self.connection = database.connection
         self.told = False
+        self.short = False
 
     def __enter__(self) -> Transaction:
-        self.connection.execute("BEGIN IMMEDIATE")
+        self.short = self.database.make_room()
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            self._take_back()
+            raise self.database.explained(error) from error
         return self
+
+    def _take_back(self) -> None:
+        if self.short:
+            ballast.take(self.database.roots.ballast)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # a full disk has ended it
+                self.connection.execute("ROLLBACK")
+            self._take_back()
             return
         try:
             self.connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as failed:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
+            if isinstance(failed, sqlite3.OperationalError):
+                raise self.database.explained(failed) from failed
             raise
+        finally:
+            self._take_back()
         if self.told:
             self.database.ring()
 
     def execute(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
-        return self.connection.execute(query, values)
+        try:
+            return self.connection.execute(query, values)
+        except sqlite3.OperationalError as error:
+            raise self.database.explained(error) from error
 
     def row(self, query: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
         return self.connection.execute(query, values).fetchone()  # type: ignore[no-any-return]
 
     def tell(self, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> None:
         """Write an event down.  kind: container, image or volume; the rest as docker's events name them."""
-        cursor = self.connection.execute(
+        cursor = self.execute(
             "INSERT INTO events (time, type, action, actor, attributes) VALUES (?, ?, ?, ?, ?)",
             (time.time_ns(), kind, action, actor, dumps(dict(attributes))),
         )
         if cursor.lastrowid and cursor.lastrowid % 1000 == 0:
             self.connection.execute("DELETE FROM events WHERE seq <= ?", (cursor.lastrowid - EVENTS_KEPT,))
         self.told = True
+
+
+def full(error: sqlite3.Error) -> bool:
+    """Whether SQLite found no room: SQLITE_FULL, or an I/O error while its files grow (SQLITE_IOERR_WRITE, _SHMSIZE)."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == 13 or code in (778, 4874)

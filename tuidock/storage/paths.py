@@ -6,6 +6,7 @@ links, the table of nf_tables) carries a name that is made from the root.
 
     ROOT/
       tuidock.db                names, containers, images, volumes, events
+      ballast                   room that is kept for the database on a full disk
       image/                    an OCI image layout: oci-layout, index.json, blobs/sha256/HEX
       layers/HEX/               an unpacked layer by its chain id, ready to be an overlay's lower directory
       l/NAME                    a link of a few bytes to each of them, for mount(2)'s one page of options
@@ -108,6 +109,11 @@ class Roots(Value):
     @property
     def database(self) -> str:
         return f"{self.data}/tuidock.db"
+
+    @property
+    def ballast(self) -> str:
+        """Room that is kept for the database on a full disk."""
+        return f"{self.data}/ballast"
 
     @property
     def image_layout(self) -> str:
