@@ -414,8 +414,21 @@ class Containers:
     def finish(self, container_id: str, session: Session | None = None) -> int:
         """The container's process has ended: write that down, and remove what --rm says.  Returns its exit status.
 
-        For who promised it at the start (`session` then hears that it is done), and for the clean-up command.
+        For who promised it at the start (`session` then hears that it is done), and for the clean-up command.  Somebody
+        else may have looked at the container meanwhile and have done all that: then the status is what `session` was told.
         """
+        try:
+            status = self._finish(container_id)
+        except NoSuchContainer:
+            if session is None or session.status is None:
+                raise
+            status = session.status
+        if session is not None:
+            session.cleaned()
+            session.close()
+        return status
+
+    def _finish(self, container_id: str) -> int:
         with self._lock(container_id) as lock:
             container = self._settled(container_id, lock)
             for _ in range(500):  # the monitor's last words are on their way to the disk
@@ -427,9 +440,6 @@ class Containers:
                 remove_tree(self.roots.container(container.id).run)
                 if container.removes_itself:
                     self._remove(container, lock, volumes=True)
-        if session is not None:
-            session.cleaned()
-            session.close()
         return container.exit_code
 
     def stop(self, name: str, *, timeout: float | None = None, signal: str = "", by: str = "user") -> int:

@@ -6,9 +6,10 @@ import _signal as signal
 import _socket
 import os
 import select
+import stat
 
 from tuidock import errors
-from tuidock.errors import RuntimeFailure, TuidockError
+from tuidock.errors import Interrupted, RuntimeFailure, TuidockError
 from tuidock.runtime import terminal, wire
 
 TYPE_CHECKING = False
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 CHUNK = 64 << 10
+PATIENCE = 3
+"""Signals to end that who waits for its own reader passes on before it takes one as meant for itself (as docker)."""
+PIPE_BUF = 4096
+"""pipe(7): so many bytes are written at once or not at all."""
 DETACH_KEYS = b"\x10\x11"
 """ctrl-p ctrl-q"""
 
@@ -73,6 +78,15 @@ class Session:
     def cleaned(self) -> None:
         """The clean-up that was promised is done."""
         self._say(wire.CLEANED)
+
+    def offer(self, content: bytes | bytearray) -> int:
+        """As much of a message as goes without waiting: how many bytes.  All of it if there is nobody to take it."""
+        try:
+            return self.connection.send(content, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(content)  # it has ended; `receive` tells
 
     def _say(self, kind: bytes, value: dict[str, Any] | None = None) -> None:
         try:
@@ -217,57 +231,123 @@ def relay(
     numbers = (signal.SIGWINCH,) if raw else (PASSED_ON if sig_proxy else ())
     with _Signals(tuple(numbers)) as arrived:
         if not raw:
-            return _relay(session, arrived, tty, interactive, b"", outputs)
+            return _Relay(session, arrived, tty, interactive, b"", outputs).run()
         with terminal.Raw(0):
             session.resize(*terminal.size(0))
-            return _relay(session, arrived, tty, interactive, detach_keys, outputs)
+            return _Relay(session, arrived, tty, interactive, detach_keys, outputs).run()
 
 
-def _relay(session: Session, arrived: int, tty: bool, interactive: bool, keys: bytes, outputs: tuple[str, ...]) -> int | None:
-    poll = select.poll()
-    poll.register(session.descriptor, select.POLLIN)
-    poll.register(arrived, select.POLLIN)
-    if interactive:
-        poll.register(0, select.POLLIN)
-    detach = _Detach(keys)
-    targets = {"stdout": 1, "stderr": 2}
-    while True:
-        for descriptor, _ in poll.poll():
-            if descriptor == arrived:
-                for number in os.read(arrived, 64):
-                    if number == signal.SIGWINCH:
-                        session.resize(*terminal.size(0))
-                    else:
-                        session.signal(number)
-            elif descriptor == 0:
-                try:
-                    typed = os.read(0, CHUNK)
-                except OSError:
-                    typed = b""
-                if not typed:
-                    poll.unregister(0)
-                    if not tty:
-                        session.close_input()
-                    continue
-                passed, left = detach.feed(typed)
-                if passed:
-                    session.send(passed)
-                if left:
+class _Relay:
+    """Both directions at once.  It waits in one place only, so that nothing that is full on one side holds the other side
+    or a signal: a container that writes while it is fed is fed no further until its output is taken, and the reverse."""
+
+    def __init__(
+        self, session: Session, arrived: int, tty: bool, interactive: bool, keys: bytes, outputs: tuple[str, ...]
+    ) -> None:
+        self.session = session
+        self.arrived = arrived
+        self.tty = tty
+        self.typing = interactive
+        """Whether there is more to come from stdin."""
+        self.detach = _Detach(keys)
+        self.outputs = {name: descriptor for name, descriptor in (("stdout", 1), ("stderr", 2)) if name in outputs}
+        self.sending = bytearray()
+        """Messages for the monitor that wait for room in the socket."""
+        self.writing: list[tuple[int, memoryview]] = []
+        """What came and waits for room in a descriptor of ours, in order; while there is any, no more is received."""
+        self.status: int | None = None
+        self.urged = 0
+        """How often this process was asked to end while it waited to write."""
+
+    def run(self) -> int | None:
+        while True:
+            for descriptor, happened in self._poll().poll():
+                if descriptor == self.arrived:
+                    self._pass_signals()
+                    if self.writing and self.urged >= PATIENCE:
+                        raise Interrupted(
+                            "left with output that nobody read", "`tuidock ps -a` shows what became of the container"
+                        )
+                elif descriptor == self.session.descriptor:
+                    if happened & select.POLLOUT or self.sending:
+                        del self.sending[: self.session.offer(self.sending)]
+                    if happened & ~select.POLLOUT and not self.writing:
+                        self._receive()
+                elif self.writing and descriptor == self.writing[0][0]:
+                    self._write()
+                elif descriptor == 0 and self._type():
                     return None
+            if self.status is not None and not self.writing:
+                return self.status
+
+    def _poll(self) -> select.poll:
+        poll = select.poll()
+        poll.register(self.arrived, select.POLLIN)
+        wanted = (0 if self.writing else select.POLLIN) | (select.POLLOUT if self.sending else 0)
+        if wanted and self.status is None:
+            poll.register(self.session.descriptor, wanted)
+        if self.typing and len(self.sending) < 4 * CHUNK:
+            poll.register(0, select.POLLIN)
+        if self.writing:
+            poll.register(self.writing[0][0], select.POLLOUT)
+        return poll
+
+    def _say(self, kind: bytes, value: dict[str, Any] | None = None) -> None:
+        self.sending += wire.pack(kind) if value is None else wire.pack_json(kind, value)
+
+    def _pass_signals(self) -> None:
+        for number in os.read(self.arrived, 64):
+            if number == signal.SIGWINCH:
+                rows, columns = terminal.size(0)
+                self._say(wire.RESIZE, {"rows": rows, "columns": columns})
             else:
-                came = session.receive()
-                if came is None:
-                    raise RuntimeFailure("the container's monitor is gone", "`tuidock ps -a` shows what became of it")
-                for kind, value in came:
-                    if kind == "exit":
-                        return int(value)
-                    if kind in outputs:
-                        _write(targets[kind], value)
+                self._say(wire.SIGNAL, {"signal": number})
+                self.urged += bool(self.writing) and number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-
-def _write(descriptor: int, content: bytes) -> None:
-    while content:
+    def _type(self) -> bool:
+        """Take some of stdin; whether the detach keys were among it."""
         try:
-            content = content[os.write(descriptor, content) :]
-        except BlockingIOError:  # somebody made our stdout non-blocking
-            select.select([], [descriptor], [])
+            typed = os.read(0, CHUNK)
+        except OSError:
+            typed = b""
+        if not typed:
+            self.typing = False
+            if not self.tty:
+                self._say(wire.INPUT_END)
+            return False
+        passed, left = self.detach.feed(typed)
+        if passed:
+            self.sending += wire.pack(wire.INPUT, passed)
+        return left
+
+    def _receive(self) -> None:
+        came = self.session.receive()
+        if came is None:
+            raise RuntimeFailure("the container's monitor is gone", "`tuidock ps -a` shows what became of it")
+        for kind, value in came:
+            if kind == "exit":
+                self.status = int(value)
+            elif kind in self.outputs:
+                self.writing.append((self.outputs[kind], memoryview(value)))
+
+    def _write(self) -> None:
+        """As much as goes without waiting: of a pipe that poll(2) calls writable that is PIPE_BUF bytes."""
+        while self.writing:
+            descriptor, content = self.writing[0]
+            most = PIPE_BUF if _may_wait(descriptor) else len(content)
+            try:
+                content = content[os.write(descriptor, content[:most]) :]
+            except BlockingIOError:
+                return
+            if content:
+                self.writing[0] = descriptor, content
+            else:
+                self.writing.pop(0)
+            if self.writing and not select.select([], [self.writing[0][0]], [], 0)[1]:
+                return
+
+
+def _may_wait(descriptor: int) -> bool:
+    """Whether a write may have to wait for a reader."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)

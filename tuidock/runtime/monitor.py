@@ -394,8 +394,6 @@ class Monitor:
         for job in list(self.jobs):
             if job.status is None:
                 continue
-            if job.held:
-                job.ended_at = time.monotonic()  # a slow reader gets all of it
             if job.outputs and time.monotonic() - job.ended_at < DRAIN:
                 continue
             if job is self.container:

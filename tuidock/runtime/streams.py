@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from _socket import socket
 
 BACKLOG = 1 << 20
+LEFT = 2 << 20
+"""What the pipes of an ended process may still hold: two, and fcntl(2) lets anybody make each as large as 1 MiB."""
 CHUNK = 64 << 10
 
 
@@ -93,8 +95,13 @@ class Job:
 
     @property
     def held(self) -> bool:
-        """Whether a client is too far behind to read more."""
-        return any(len(client.waiting) > BACKLOG and not client.gone for client in self.clients if client.streams)
+        """Whether a client is too far behind to read more.
+
+        Of a process that has ended what its pipes still hold is read all the same: nothing comes after that, and its end
+        waits for no reader.
+        """
+        most = BACKLOG if self.status is None else BACKLOG + LEFT
+        return any(len(client.waiting) > most and not client.gone for client in self.clients if client.streams)
 
     def take_input(self, content: bytes) -> None:
         self.input += content
