@@ -236,6 +236,9 @@ def test_stop_start_and_rename(cli: Cli, busybox: str) -> None:
     assert not alive(first)
     assert cli.ok("start", "a") == "a"
     assert alive(cli.pid("a"))
+    refused = cli("rename", "a", "a")
+    assert (refused.status, refused.out) == (1, "")
+    assert "Renaming a container with the same name as its current name" in refused.err
     cli.ok("rename", "a", "b")
     assert cli.ok("ps", "--format", "{{.Names}}") == "b"
     assert cli("rm", "b").status == 1, "a running container is not removed without --force"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine.running import collect, execute, run, running
 from tests.machine import NAMESPACES, alive, eventually, inode, inodes
+from tuidock.engine import reconcile
 from tuidock.engine.requests import ExecRequest, LogRequest, RunRequest
 from tuidock.errors import (
     AmbiguousName,
@@ -469,6 +470,23 @@ def test_twenty_at_once(engine):
         assert len(engine.containers.list(all=True)) == (20 if work is start else 0)
     # each monitor's clean-up looks, too, and leaves no lock
     assert eventually(lambda: not [name for name in os.listdir(engine.roots.locks) if name.startswith("container-")], 10)
+
+
+def test_who_is_removed_while_a_start_waits_is_told_by_the_name_that_was_given(engine, monkeypatch):
+    container = engine.containers.create(RunRequest("busybox", ("true",), name="st"))
+    find = reconcile.find
+
+    def found_just_before_it_is_removed(database, name):
+        monkeypatch.setattr(reconcile, "find", find)
+        found = find(database, name)
+        engine.containers.remove(container)
+        return found
+
+    monkeypatch.setattr(reconcile, "find", found_just_before_it_is_removed)
+    with pytest.raises(NoSuchContainer) as caught:
+        engine.containers.start("st")
+    assert caught.value.message == "no such container: st"
+    assert not [name for name in os.listdir(engine.roots.locks) if name.startswith("container-")]
 
 
 def test_the_start_is_recorded_and_can_be_told(engine):

@@ -215,7 +215,10 @@ class Containers:
         """
         container = reconcile.find(self.database, name)
         with self._lock(container.id) as lock:
-            container = self._settled(container.id, lock)
+            try:
+                container = self._settled(container.id, lock)
+            except NoSuchContainer:  # it has been removed meanwhile
+                raise NoSuchContainer(name) from None
             if again or container.restarting:
                 from tuidock.engine import restarts
 
@@ -714,8 +717,10 @@ class Containers:
             raise NotRunning(name, "without its monitor") from error
 
     def rename(self, name: str, new: str) -> None:
-        """Raises NameTaken, UsageError."""
+        """Raises NameTaken, UsageError, Conflict."""
         container = self.get(name)
+        if new == container.name:
+            raise Conflict("renaming a container with the same name as its current name", "choose another")
         if not valid_name(new):
             raise UsageError(f"Invalid container name ({new}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", "choose another")
         try:
