@@ -9,6 +9,7 @@ import pytest
 from tests.engine.running import running
 from tests.tui.screens import SMALL, screen
 from tuidock.engine import Engine
+from tuidock.engine.requests import RunRequest
 from tuidock.storage.paths import Roots
 
 
@@ -32,3 +33,19 @@ async def test_a_command_cannot_draw_on_the_screen(engine: Engine, roots: Roots,
             assert "↵" in text
             assert "echo 60" not in text
             assert "\x1b" not in text
+
+
+async def test_a_filter_without_a_match_says_so_and_goes(engine: Engine, roots: Roots, busybox: str) -> None:
+    engine.containers.create(RunRequest(busybox, ("true",), name="web"))
+    async with screen(roots, SMALL) as shown:
+        await shown.waits_for("web")
+        await shown.press("slash")
+        await shown.type("zq[b]")
+        await shown.waits_for("Nothing matches the filter.")
+        text = await shown.waits_for("─ /zq[b] · 0 of 1 ─")
+        assert "No container yet" not in text
+        await shown.press("enter")
+        await shown.waits_for("esc  clears it")
+        await shown.press("escape")
+        await shown.until(lambda: "Nothing matches" not in shown.text)
+        assert "web" in shown.text

@@ -55,8 +55,8 @@ class Detail(Vertical):
 
         self.read = False
         """Have the lists been read once?"""
-        self.nothing = ("containers", False)
-        """For when there is no subject: the list that has the focus, and whether the machine is empty."""
+        self.nothing = ("containers", False, False)
+        """For when there is no subject: what `welcome.words` wants to know."""
 
     def compose(self) -> ComposeResult:
         yield TabLine()

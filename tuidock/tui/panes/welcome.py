@@ -49,6 +49,16 @@ them.  [$muted]-v NAME:/path[/] of a run makes one.
 }
 
 
-def words(area: str, empty_machine: bool) -> Content:
-    """area: the list that has the focus; empty_machine: neither images nor containers."""
+_FILTERED = """\
+[bold $heading]Nothing matches the filter.[/]
+
+[bold $accent]esc[/]  clears it
+[bold $accent]/[/]    changes it
+"""
+
+
+def words(area: str, empty_machine: bool, filtered: bool = False) -> Content:
+    """area: the list that has the focus; empty_machine: neither images nor containers; filtered: its filter hides all."""
+    if filtered:
+        return Content.from_markup(_FILTERED)
     return Content.from_markup(_EMPTY_MACHINE if empty_machine else _INSTEAD[area])

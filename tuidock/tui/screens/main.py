@@ -201,7 +201,8 @@ class Main(ContainerActions, ImageActions, VolumeActions):
         self._follow_timer = None
         self.refresh_bindings()
         detail = self.query_one(Detail)
-        detail.nothing = (self._area, not any(self.listing(name).rows for name in ("containers", "images")))
+        empty = not any(self.listing(name).rows for name in ("containers", "images"))
+        detail.nothing = (self._area, empty, self.listing(self._area).hides_all)
         await detail.look(self.subject, self.row)
 
     async def on_entered(self, entered: Entered) -> None:

@@ -108,7 +108,7 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
             self._place = keys.index(self._key)
         else:
             self._place = max(0, min(self._place, len(shown) - 1))
-        filtered = f"/{self.sought} · {len(shown)} of {len(self.rows or ())}"
+        filtered = f"/{self.sought} · {len(shown)} of {len(self.rows or ())}".replace("[", r"\[")
         self.border_subtitle = filtered if self.sought else self.count()
         self.redraw()
         self._choose(self._place)
@@ -122,6 +122,11 @@ class Listing(Lines, Generic[Row], inherit_bindings=False):
     @property
     def current_subject(self) -> Subject | None:
         return None if self.current is None else self.subject(self.current)
+
+    @property
+    def hides_all(self) -> bool:
+        """Are there rows, and does the filter show none?"""
+        return bool(self.rows and not self._shown)
 
     def find(self, key: str) -> Row | None:
         """The row of that key, shown or filtered away."""
