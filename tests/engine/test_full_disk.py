@@ -148,3 +148,26 @@ def test_what_finds_no_room_is_one_sentence(cli: Cli, roots: Roots, busybox: str
     assert "no space left on the disk of" in refused.err
     assert "mistake" not in refused.err
     assert os.listdir(roots.containers) == []
+
+
+def test_without_any_room_kept_one_still_looks_stops_and_removes(cli: Cli, roots: Roots, busybox: str) -> None:
+    """Others were faster and have taken that, too: then reading needs none, and the folders go before the row."""
+    cli.ok("run", "-d", "--name", "one", "--net", "none", busybox, "sleep", "100")
+    cli.ok("run", "--name", "big", "--net", "none", busybox, "sh", "-c", FILL)
+    process = cli.pid("one")
+
+    def nothing() -> None:
+        os.truncate(roots.ballast, 0)
+        fill(roots)
+
+    nothing()
+    assert cli.ok("ps", "-a", "--format", "{{.Names}}").split() == ["big", "one"]
+    assert cli.ok("exec", "one", "echo", "hi") == "hi"
+    assert cli.ok("stop", "-t", "0", "one") == "one"
+    assert not alive(process)
+    assert cli.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "one") == "exited 137"
+    assert free(roots) == 0
+    cli.ok("rm", "-f", "big")
+    cli.ok("rm", "one")
+    assert cli.ok("ps", "-aq") == ""
+    assert cli.ok("run", "--rm", "--net", "none", busybox, "echo", "again") == "again"

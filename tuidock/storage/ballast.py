@@ -14,10 +14,14 @@ PIECE = 256 << 10
 """Bytes that a transaction finds free; also what others could take meanwhile."""
 
 
-def short(folder: str) -> bool:
+LEAST = 64 << 10
+"""Bytes without which the database is not opened for writing."""
+
+
+def short(folder: str, needed: int = PIECE) -> bool:
     """Whether the disk of a folder has less left than a transaction may need."""
     room = os.statvfs(folder)
-    return room.f_bavail * room.f_frsize < PIECE
+    return room.f_bavail * room.f_frsize < needed
 
 
 def whole(path: str) -> bool:

@@ -184,7 +184,14 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         self.make_room()
-        connection = self._connect()
+        if ballast.short(self.roots.data, ballast.LEAST):
+            return self._read_only()  # also: blocks that SQLite maps and the disk cannot give end this process (SIGBUS)
+        try:
+            connection = self._connect()
+        except sqlite3.OperationalError as error:
+            if not full(error):
+                raise
+            return self._read_only()
         if not ballast.whole(self.roots.ballast):
             ballast.take(self.roots.ballast)
         return connection
@@ -195,6 +202,26 @@ class Database:
         if short:
             ballast.give(self.roots.ballast)
         return short
+
+    def _read_only(self) -> sqlite3.Connection:
+        """A connection that needs no room: its index of the log is in memory (https://sqlite.org/walformat.html)."""
+        from urllib.parse import quote
+
+        words = f"file:{quote(self.roots.database)}?mode=ro&readonly_shm=1"
+        connection = sqlite3.connect(words, timeout=30, isolation_level=None, uri=True)
+        connection.execute("PRAGMA user_version")
+        self._thread.reading = True
+        return connection
+
+    def writing(self) -> sqlite3.Connection:
+        """This thread's connection, for a transaction.  Raises DiskFull."""
+        connection = self.connection
+        if self._thread.__dict__.get("reading"):
+            self.close()
+            connection = self.connection
+            if self._thread.__dict__.get("reading"):
+                raise DiskFull(self.roots.data)
+        return connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.roots.database, timeout=30, isolation_level=None)
@@ -272,6 +299,7 @@ class Database:
 
     def close(self) -> None:
         """Close this thread's connection."""
+        self._thread.__dict__.pop("reading", None)
         connection = self._thread.__dict__.pop("connection", None)
         if connection is not None:
             connection.close()
@@ -282,7 +310,7 @@ class Transaction:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.connection = database.connection
+        self.connection = database.writing()
         self.told = False
         self.short = False
 
