@@ -321,18 +321,22 @@ class Containers:
 
     def _failed(self, container: Container, lock: Lock, error: BaseException) -> None:
         """It never ran: say so, and leave nothing but the container itself, nor that with --rm."""
-        if on_networks(container.request["network"]):
-            from tuidock.engine import wiring
-
-            wiring.free(self.database, self.roots, container.id)
         message = error.message if isinstance(error, TuidockError) else str(error)
         status = error.exit_status if isinstance(error, TuidockError) else 128
-        with self.database.transaction() as transaction:
-            transaction.execute(
-                "UPDATE containers SET status = ?, error = ?, exit_code = ? WHERE id = ?",
-                ("exited" if container.restarting else "created", message, status, container.id),
-            )
-            transaction.tell("container", "die", container.id, {**reconcile.attributes(container), "exitCode": str(status)})
+        try:
+            if on_networks(container.request["network"]):
+                from tuidock.engine import wiring
+
+                wiring.free(self.database, self.roots, container.id)
+            with self.database.transaction() as transaction:
+                transaction.execute(
+                    "UPDATE containers SET status = ?, error = ?, exit_code = ? WHERE id = ?",
+                    ("exited" if container.restarting else "created", message, status, container.id),
+                )
+                told = {**reconcile.attributes(container), "exitCode": str(status)}
+                transaction.tell("container", "die", container.id, told)
+        except DiskFull:
+            pass  # whoever looks next finds a start that was interrupted
         remove_tree(self.roots.container(container.id).run)
         if container.removes_itself:
             self._remove(container, lock, volumes=True)
