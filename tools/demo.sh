@@ -20,7 +20,7 @@ show() { title "\$ tuidock $*"; "$tuidock" "$@"; }
 
 show image starter
 show images
-show run -d --name demo -h demo tuidock/starter sh -c 'echo "hello from pid $$ on $(hostname)"; echo words >/written; sleep 1000'
+show run -d --name demo -h demo --net none tuidock/starter sh -c 'echo "hello from pid $$ on $(hostname)"; echo words >/written; sleep 1000'
 show ps
 id=$("$tuidock" inspect --format '{{.Id}}' demo)
 pid=$("$tuidock" inspect --format '{{.State.Pid}}' demo)
@@ -53,7 +53,7 @@ print("hello from Python", platform.python_version(), "as pid", os.getpid(), "on
 cgroup=$(sed -n 's|.*/\(tuidock[^/]*\)/.*|\1|p' "/proc/$pid/cgroup" | head -n 1)
 show rm --force demo
 left=$(
-    find /sys/fs/cgroup -name "$cgroup"
+    find /sys/fs/cgroup /sys/class/net -maxdepth 2 -name "*${cgroup#tuidock-}*"
     grep -F "$folder" /proc/self/mountinfo || true
     ls "$TUIDOCK_ROOT/containers" "$TUIDOCK_RUN_ROOT/containers" 2>/dev/null | grep -v -e : -e '^$' || true
     [ ! -e "/proc/$pid" ] || echo "process $pid"
