@@ -71,10 +71,6 @@ class Session:
         """The size of its terminal."""
         self._say(wire.RESIZE, {"rows": rows, "columns": columns})
 
-    def signal(self, number: int) -> None:
-        """Send it a signal."""
-        self._say(wire.SIGNAL, {"signal": int(number)})
-
     def cleaned(self) -> None:
         """The clean-up that was promised is done."""
         self._say(wire.CLEANED)
